@@ -1,0 +1,223 @@
+import type { AgentLike, RunContext, RunLimits } from "./agent.ts";
+import { messageOf, RunError } from "./errors.ts";
+import type { AgentEvent, Entry, EventOf, Message, StreamEvent, TerminalEvent } from "./events.ts";
+import { wait } from "./internal/wait.ts";
+import type { Summary } from "./summary.ts";
+import type { Writer } from "./writer.ts";
+
+export const defaultLimits: RunLimits = {
+  timeoutMs: 3_600_000,
+  idleMs: 300_000,
+  firstChunkMs: 120_000,
+  maxSteps: 50,
+  maxCostUsd: Number.POSITIVE_INFINITY,
+  maxEvents: 100_000,
+  maxBytes: 64 * 1024 * 1024,
+};
+
+/** How long an agent that was aborted may take to return before the run ends without it. */
+const GRACE_MS = 2_000;
+
+export interface ExecutionOptions {
+  readonly writer: Writer;
+  readonly agent: AgentLike;
+  readonly limits: RunLimits;
+  /** Whether the log holds more than its first event: the agent is then given it all. */
+  readonly resumed: boolean;
+  readonly history: () => Promise<readonly Message[]>;
+  readonly deps: unknown;
+  /** Called with what an agent threw, whole: the log gets its message only. */
+  readonly onError: (error: unknown) => void;
+}
+
+interface Failure {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** How a stretch of work ended; `asked` if a person was asked something in it. */
+interface Outcome {
+  readonly failure?: Failure;
+  readonly asked: boolean;
+}
+
+/**
+ * One agent at work on one run: takes what it yields to the log, holds it to its limits, and writes how it
+ * ended. A run that waits for a person has no execution; the answer makes a new one.
+ */
+export class Execution {
+  readonly writer: Writer;
+  readonly #options: ExecutionOptions;
+  readonly #abort = new AbortController();
+  /** Why the agent was aborted; undefined for a cancel. */
+  #stopped: Failure | undefined;
+  readonly #gaveUp = Promise.withResolvers<Outcome>();
+  #messages: EventOf<"input.message">[] = [];
+  #asked = false;
+  readonly #startedAt = performance.now();
+  #lastEventAt = this.#startedAt;
+  #spoken = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: ExecutionOptions) {
+    this.#options = options;
+    this.writer = options.writer;
+  }
+
+  /** Runs the agent until the run has ended, or waits. Resolves to the terminal event, or undefined. Never rejects. */
+  async run(): Promise<TerminalEvent | undefined> {
+    try {
+      let log: readonly Entry[] = this.#options.resumed ? await this.writer.log.entries() : [];
+      this.#watchTime(workedBefore(log));
+      while (true) {
+        const outcome = await Promise.race([this.#drive(log), this.#gaveUp.promise]);
+        await this.writer.flushed();
+        if (outcome.asked && !outcome.failure && !this.#abort.signal.aborted && !this.writer.closed) {
+          if (this.writer.summary.approvals.size > 0) return undefined;
+          // The answers came while it still worked.
+          log = await this.writer.log.entries();
+          const seen = new Set(log.map(({ event }) => event.type === "input.message" && event.message.id));
+          this.#messages = this.#messages.filter(({ message }) => !seen.has(message.id));
+          continue;
+        }
+        const failure = this.#abort.signal.aborted ? this.#stopped : outcome.failure;
+        return await this.writer.end((summary) => terminalOf(summary, failure));
+      }
+    } catch (error) {
+      // Fenced: whoever took the run over ends it.
+      this.#options.onError(error);
+      return this.writer.summary.terminal;
+    } finally {
+      clearTimeout(this.#timer);
+      if (!this.#abort.signal.aborted) this.#abort.abort(new DOMException("The run has ended", "AbortError"));
+    }
+  }
+
+  /** Takes word of an event from outside that is in the log already. */
+  receive(event: StreamEvent): void {
+    if (event.type === "input.message") this.#messages.push(event);
+    else if (event.type === "input.cancel") this.stop();
+  }
+
+  /** Aborts the agent; the run ends as failed, or as cancelled without a failure. The first reason stands. */
+  stop(failure?: Failure): void {
+    if (this.#abort.signal.aborted) return;
+    this.#stopped = failure;
+    this.#abort.abort(new DOMException(failure?.message ?? "The run was cancelled", "AbortError"));
+    void wait(GRACE_MS).then(() => this.#gaveUp.resolve({ asked: false }));
+  }
+
+  /** One stretch: runs the agent's generator to its end. Never rejects. */
+  async #drive(entries: readonly Entry[]): Promise<Outcome> {
+    this.#asked = false;
+    try {
+      const history = await this.#options.history();
+      for await (const event of this.#options.agent.run(this.#context(entries, history))) {
+        this.#write(event);
+        const room = this.writer.room();
+        if (room) await room;
+        if (this.#abort.signal.aborted) break;
+      }
+      return { asked: this.#asked };
+    } catch (error) {
+      if (!this.#abort.signal.aborted) this.#options.onError(error);
+      return { asked: this.#asked, failure: { code: codeOf(error), message: messageOf(error) } };
+    }
+  }
+
+  #context(entries: readonly Entry[], history: readonly Message[]): RunContext {
+    const { started } = this.writer.summary;
+    return {
+      run: this.writer.log.run,
+      input: started?.input ?? "",
+      history,
+      thread: started?.thread,
+      signal: this.#abort.signal,
+      entries,
+      deps: this.#options.deps,
+      limits: this.#options.limits,
+      emit: async (event) => {
+        this.#write(event);
+        await this.writer.room();
+      },
+      takeMessages: () => this.#messages.splice(0),
+    };
+  }
+
+  #write(event: AgentEvent): void {
+    const { type } = event as StreamEvent;
+    if (typeof type === "string" && (type.startsWith("run.") || type.startsWith("input."))) {
+      throw new RunError("invalid_event", `Cannot accept event "${type}" from an agent: the hub writes it`);
+    }
+    const { limits } = this.#options;
+    if (event.type === "step.started" && event.step > limits.maxSteps) {
+      this.#exceeded(`the limit of ${limits.maxSteps} steps`);
+      return;
+    }
+    this.writer.write(event);
+    this.#lastEventAt = performance.now();
+    if (event.type !== "step.started") this.#spoken = true;
+    if (event.type === "approval.requested") this.#asked = true;
+    const { summary, tail, size } = this.writer;
+    if ((summary.cost ?? 0) > limits.maxCostUsd) this.#exceeded(`the limit of ${limits.maxCostUsd} USD`);
+    // The closing events still fit: the figure is a limit on the agent.
+    else if (tail.seq >= limits.maxEvents) this.#exceeded(`the limit of ${limits.maxEvents} events`);
+    else if (size >= limits.maxBytes) this.#exceeded(`the limit of ${limits.maxBytes} bytes`);
+  }
+
+  #exceeded(what: string): void {
+    this.stop({ code: "limit_exceeded", message: `The run went over ${what}` });
+  }
+
+  /** One timer for all limits on time: set for the nearest, and set again if events have moved it. */
+  #watchTime(workedMs: number): void {
+    const { timeoutMs, idleMs, firstChunkMs } = this.#options.limits;
+    const check = () => {
+      const now = performance.now();
+      const limits = [
+        { at: this.#startedAt + timeoutMs - workedMs, message: `The run took longer than ${timeoutMs} ms` },
+        { at: this.#lastEventAt + idleMs, message: `The agent said nothing for ${idleMs} ms` },
+      ];
+      if (!this.#spoken) {
+        limits.push({
+          at: this.#startedAt + firstChunkMs,
+          message: `The agent said nothing in its first ${firstChunkMs} ms`,
+        });
+      }
+      const nearest = limits.reduce((a, b) => (b.at < a.at ? b : a));
+      if (nearest.at <= now) this.stop({ code: "timeout", message: nearest.message });
+      // A timer takes 31 bits of ms.
+      else this.#timer = setTimeout(check, Math.min(nearest.at - now, 0x7fff_ffff));
+    };
+    check();
+  }
+}
+
+function terminalOf(summary: Summary, failure: Failure | undefined): TerminalEvent {
+  const { totals, cancel, output } = summary;
+  // A cancel that is in the log wins over how the agent happened to end.
+  if (cancel)
+    return {
+      type: "run.cancelled",
+      ...(cancel.reason !== undefined && { reason: cancel.reason }),
+      ...totals,
+    };
+  if (failure) return { type: "run.failed", code: failure.code, message: failure.message, ...totals };
+  return { type: "run.finished", ...(output !== undefined && { output }), ...totals };
+}
+
+/** An agent gives its failures codes of its own; anything else is `agent_error`. */
+function codeOf(error: unknown): string {
+  const code = typeof error === "object" && error !== null && "code" in error ? error.code : undefined;
+  return typeof code === "string" && /^[a-z][a-z0-9_]{0,63}$/.test(code) ? code : "agent_error";
+}
+
+/** How long a run was at work, by its log, in ms: waiting for people is not work. */
+function workedBefore(entries: readonly Entry[]): number {
+  let worked = 0;
+  for (const [index, entry] of entries.entries()) {
+    const before = entries[index - 1];
+    if (before && entry.event.type !== "input.approval") worked += Math.max(0, entry.at - before.at);
+  }
+  return worked;
+}

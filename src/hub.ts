@@ -1,0 +1,575 @@
+import { type AgentFunction, type AgentInfo, type AgentLike, type RunLimits, toAgent } from "./agent.ts";
+import { formatCursor } from "./batch.ts";
+import { RunError } from "./errors.ts";
+import type {
+  AgentEvent,
+  Entry,
+  EventOf,
+  Input,
+  InputEvent,
+  JsonObject,
+  Message,
+  StreamEvent,
+  TerminalEvent,
+} from "./events.ts";
+import { isTerminal, SCHEMA_VERSION } from "./events.ts";
+import { defaultLimits, Execution } from "./execution.ts";
+import { hashOf, newHolder, newId } from "./internal/id.ts";
+import { wait } from "./internal/wait.ts";
+import { type FollowOptions, Log, notFound, type Slice } from "./log.ts";
+import { filterTags, fromRecord, type ListFilter, type RunInfo, toRecord } from "./run-info.ts";
+import { checkId, isInput } from "./schema.ts";
+import type { RunRecord, Store } from "./store.ts";
+import type { Summary } from "./summary.ts";
+import { Thread, type ThreadPolicy } from "./thread.ts";
+import { Writer } from "./writer.ts";
+
+/** How long a process may be out of touch with the store before others may call it dead. */
+const LEASE_MS = 30_000;
+const BEAT_MS = 10_000;
+/** After this long a cancel that nobody obeyed is written by the process that was asked. */
+const CANCEL_MS = 5_000;
+/** How long a producer elsewhere may be silent, unless it chose otherwise when it started its run. */
+const PRODUCER_LEASE_MS = 60_000;
+
+export interface HubOptions {
+  readonly store: Store;
+  readonly agents?: readonly (AgentLike | AgentFunction)[];
+  /** Limits on every run; an agent's own go before them. */
+  readonly limits?: Partial<RunLimits>;
+  /** Has the last word on each event before it is encoded, for redaction. Throwing fails the append. */
+  readonly before?: (event: StreamEvent) => StreamEvent;
+  /** Called with what went wrong inside, whole; the log gets a code and a message. @default ignored */
+  readonly onError?: (error: unknown, run: string) => void;
+}
+
+export interface StartOptions {
+  /** The agent's name, or null: a producer elsewhere writes the run. @default the hub's first agent */
+  readonly agent?: string | null;
+  readonly input: Input;
+  /** `^[A-Za-z0-9_-]{1,64}$`. Starting a run twice with the same id and request starts it once. @default a new one */
+  readonly id?: string;
+  /** The messages before the input; left out, those of the thread. */
+  readonly history?: readonly Message[];
+  readonly thread?: string;
+  /** @default "reject" */
+  readonly whileBusy?: ThreadPolicy;
+  readonly tags?: readonly string[];
+  /** Kept in the log and shown; up to 8 KiB. */
+  readonly metadata?: JsonObject;
+  /** Passed to the agent's tools; never written down. */
+  readonly deps?: unknown;
+  /** How long the producer of a run without an agent may be silent, in ms. @default 60_000 */
+  readonly leaseMs?: number;
+}
+
+/** The end of a run as a producer elsewhere writes it: usage and cost are added up where it leaves them out. */
+export type ProducedEnd = {
+  [Type in TerminalEvent["type"]]: Omit<EventOf<Type>, "cost"> & { readonly cost?: number | null };
+}[TerminalEvent["type"]];
+export type ProducedEvent = AgentEvent | ProducedEnd;
+
+export interface Appended {
+  readonly first: number;
+  readonly last: number;
+  readonly cursor: string;
+  /** Whether the run has ended with this. */
+  readonly ended: boolean;
+}
+
+export interface RunPage {
+  readonly runs: readonly RunInfo[];
+  /** Pass as `before` for the next page; absent on the last. */
+  readonly next?: string;
+}
+
+/** Opens a hub on a store, and ends the runs that a dead process left open. */
+export async function createHub(options: HubOptions): Promise<Hub> {
+  const hub = new Hub(options);
+  await hub.recover();
+  return hub;
+}
+
+/** The runs of this process: starts, finds, lists, cancels and drains them. */
+export class Hub implements AsyncDisposable {
+  readonly store: Store;
+  readonly holder = newHolder();
+  readonly #options: HubOptions;
+  readonly #agents: ReadonlyMap<string, AgentLike>;
+  /** Agents at work, by run, with the promise of their end. */
+  readonly #executions = new Map<
+    string,
+    { readonly execution: Execution; readonly done: Promise<unknown> }
+  >();
+  /** What the programs that started runs passed along, until the runs end. */
+  readonly #deps = new Map<string, unknown>();
+  /** Runs that a producer elsewhere writes through this process, with the timer of its lease. */
+  readonly #produced = new Map<string, { readonly writer: Promise<Writer>; timer?: NodeJS.Timeout }>();
+  #beat: NodeJS.Timeout | undefined;
+  #inTouchSince: number | undefined;
+  #stopping = false;
+
+  constructor(options: HubOptions) {
+    this.store = options.store;
+    this.#options = options;
+    const agents = (options.agents ?? []).map((agent) => toAgent(agent));
+    for (const { name } of agents) checkId(name, "agent name");
+    this.#agents = new Map(agents.map((agent) => [agent.name, agent]));
+    if (this.#agents.size < agents.length) throw new TypeError("Cannot make a hub: two agents have one name");
+  }
+
+  get agents(): AgentInfo[] {
+    return [...this.#agents.values()].map((agent) => agent.info ?? { name: agent.name });
+  }
+
+  /** How many agents are at work in this process. */
+  get live(): number {
+    return this.#executions.size;
+  }
+
+  get stopping(): boolean {
+    return this.#stopping;
+  }
+
+  /**
+   * Starts a run and resolves once its first event is committed. The same id and request again resolve to the
+   * run there is, with `created` false; another request under the id throws `run_exists`. Throws
+   * `agent_not_found`, `invalid_request`, `invalid_id`, `thread_busy`, `stopping`.
+   */
+  async start(options: StartOptions): Promise<{ readonly run: Run; readonly created: boolean }> {
+    if (this.#stopping) throw new RunError("stopping", "Cannot start a run: the server is stopping");
+    const agent = this.#agentFor(options.agent);
+    const { input, history, thread, tags, metadata, leaseMs } = options;
+    if (!isInput(input))
+      throw new RunError(
+        "invalid_request",
+        'Cannot start a run: "input" must be a text or messages, and not empty',
+      );
+    if (metadata && JSON.stringify(metadata).length > 8 * 1024)
+      throw new RunError("too_large", "Cannot start a run: its metadata is more than 8 KiB");
+    if (thread !== undefined) checkId(thread, "thread id");
+    const id = options.id === undefined ? newId() : checkId(options.id);
+    const asked = {
+      agent: agent?.name ?? null,
+      input,
+      ...(history && { history }),
+      ...(thread !== undefined && { thread }),
+      ...(tags && { tags }),
+      ...(metadata && { metadata }),
+      ...(leaseMs !== undefined && { leaseMs }),
+    };
+    const fingerprint = hashOf(JSON.stringify(asked));
+    const run = this.run(id);
+    if (options.id !== undefined && (await this.#startedBefore(id, fingerprint)))
+      return { run, created: false };
+    if (thread !== undefined) await this.#claim(thread, id, options.whileBusy ?? "reject");
+    const writer = this.#writer(id);
+    const created = await writer.begin({ type: "run.started", v: SCHEMA_VERSION, ...asked, fingerprint });
+    if (!created) {
+      await this.#startedBefore(id, fingerprint);
+      return { run, created: false };
+    }
+    if (options.deps !== undefined) this.#deps.set(id, options.deps);
+    if (agent) this.#execute(writer, agent, false);
+    else {
+      this.#produced.set(id, { writer: Promise.resolve(writer) });
+      this.#renew(id);
+    }
+    return { run, created: true };
+  }
+
+  /** The handle of a run, here or in another process. Does no I/O. Throws `invalid_id`. */
+  run(id: string): Run {
+    return new Run(this, checkId(id));
+  }
+
+  /** Newest first. `before` is a page's `next`. */
+  async list(
+    options: ListFilter & { readonly before?: string | undefined; readonly limit?: number } = {},
+  ): Promise<RunPage> {
+    const { before, limit = 50 } = options;
+    const [tag, ...others] = filterTags(options);
+    let from = before === undefined ? undefined : parsePosition(before);
+    const found: RunRecord[] = [];
+    // The store narrows by one tag; the others are looked at here.
+    while (found.length <= limit) {
+      const records = await this.store.list({
+        ...(tag && { tag }),
+        ...(from && { before: from }),
+        limit: limit + 1,
+      });
+      found.push(...records.filter((record) => others.every((other) => record.tags.includes(other))));
+      from = records.at(-1);
+      if (records.length <= limit) break;
+    }
+    const page = found.slice(0, limit);
+    const last = page.at(-1);
+    return {
+      runs: page.map((record) => fromRecord(record).info),
+      ...(found.length > limit && last && { next: `${last.startedAt.toString(36)}-${last.run}` }),
+    };
+  }
+
+  /** @internal The doors of {@linkcode Run}. */
+  async info(id: string): Promise<RunInfo> {
+    const record = await this.store.record(id);
+    if (!record) throw notFound(id);
+    return fromRecord(record).info;
+  }
+
+  /** @internal */
+  async send(id: string, event: InputEvent): Promise<{ readonly cursor: string }> {
+    const live = this.#executions.get(id);
+    const writer = live?.execution.writer ?? (await this.#open(id));
+    const { tail } = await writer.append([event]);
+    const cursor = formatCursor(tail);
+    if (live) live.execution.receive(event);
+    if (event.type === "input.approval" && !this.#executions.has(id)) this.#goOn(writer);
+    return { cursor };
+  }
+
+  /** @internal */
+  async cancel(id: string, event: Extract<InputEvent, { type: "input.cancel" }>): Promise<void> {
+    const live = this.#executions.get(id);
+    const writer = live?.execution.writer ?? (await this.#open(id));
+    if (writer.summary.terminal || writer.summary.cancel) return;
+    const waiting = writer.summary.waiting && !live;
+    try {
+      await writer.append([event]);
+    } catch (error) {
+      // It ended at the same moment.
+      if (writer.summary.terminal) return;
+      throw error;
+    }
+    if (live) live.execution.stop();
+    else if (waiting) await this.#endCancelled(writer);
+    else
+      void wait(CANCEL_MS)
+        .then(() => this.#endCancelled(writer))
+        .catch((error) => this.#report(error, id));
+  }
+
+  /** @internal */
+  async append(id: string, events: readonly ProducedEvent[]): Promise<Appended> {
+    if (this.#stopping)
+      throw new RunError("stopping", `Cannot append to run "${id}": the server is stopping`);
+    const writer = await this.#producer(id);
+    const { started } = writer.summary;
+    if (started?.agent !== null) {
+      throw new RunError("run_owned", `Cannot append to run "${id}": agent "${started?.agent}" writes it`);
+    }
+    const last = events.at(-1);
+    const terminal = last && isTerminal(last) ? last : undefined;
+    const others = terminal ? events.slice(0, -1) : events;
+    for (const { type } of others) {
+      if (!type.startsWith("run.") && !type.startsWith("input.")) continue;
+      throw new RunError(
+        "invalid_event",
+        `Cannot append event "${type}": a producer may only end its run, with the last event`,
+      );
+    }
+    const decide = terminal && ((summary: Summary) => producedEnd(summary, terminal));
+    const { first, tail } = await writer.append(others as readonly AgentEvent[], decide);
+    if (terminal) this.#release(id);
+    else this.#renew(id);
+    return { first, last: tail.seq, cursor: formatCursor(tail), ended: terminal !== undefined };
+  }
+
+  /** @internal */
+  async delete(id: string): Promise<void> {
+    const { status } = await this.info(id);
+    if (status === "running" || status === "waiting") {
+      throw new RunError("run_open", `Cannot delete run "${id}": it is ${status}; cancel it first`);
+    }
+    if (!(await this.store.delete(id, await this.store.tail(id)))) await this.delete(id);
+  }
+
+  /** @internal */
+  follow(id: string, options?: FollowOptions): AsyncGenerator<Slice, void, undefined> {
+    return new Log(this.store, id).follow(options);
+  }
+
+  /**
+   * Ends what a dead process left open: its runs fail with `producer_lost`, or are cancelled if that was
+   * asked. Runs that wait for a person stay. Resolves to how many were ended.
+   */
+  async recover(): Promise<number> {
+    const alive = await this.store.beat(this.holder, LEASE_MS);
+    this.#beat ??= setInterval(() => void this.#keepAlive(), BEAT_MS).unref();
+    // Where others write, one lease of being in touch must pass before anybody is called dead.
+    this.#inTouchSince ??= performance.now();
+    if (this.store.shared && performance.now() - this.#inTouchSince < LEASE_MS) return 0;
+    let ended = 0;
+    let before: RunRecord | undefined;
+    while (true) {
+      const records = await this.store.list({ tag: "status:running", limit: 100, ...(before && { before }) });
+      for (const record of records) {
+        const { info, owner } = fromRecord(record);
+        if (owner === this.holder || alive.includes(owner)) continue;
+        // A producer elsewhere outlives this process: its lease begins anew.
+        if (info.agent === null) await this.#producer(info.run);
+        else if (await this.#endLost(await this.#open(info.run))) ended++;
+      }
+      before = records.at(-1);
+      if (records.length < 100) return ended;
+    }
+  }
+
+  /**
+   * Stops: no new runs; those at work get `ms` to end, then fail with `server_stopped`. Waiting runs, and
+   * those of producers elsewhere, stay open.
+   */
+  async drain(ms = 10_000): Promise<void> {
+    this.#stopping = true;
+    clearInterval(this.#beat);
+    for (const id of [...this.#produced.keys()]) this.#release(id);
+    const all = () => Promise.all([...this.#executions.values()].map(({ done }) => done));
+    const patience = new AbortController();
+    await Promise.race([all(), wait(ms, patience.signal)]);
+    patience.abort();
+    for (const { execution } of this.#executions.values()) {
+      execution.stop({ code: "server_stopped", message: "The server stopped before the run ended" });
+    }
+    await all();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.drain(0);
+  }
+
+  #agentFor(name: string | null | undefined): AgentLike | undefined {
+    if (name === null) return undefined;
+    const agent = name === undefined ? [...this.#agents.values()][0] : this.#agents.get(name);
+    if (agent) return agent;
+    const known = [...this.#agents.keys()].map((each) => `"${each}"`).join(", ") || "none";
+    throw new RunError(
+      "agent_not_found",
+      `Cannot find agent ${JSON.stringify(name ?? "")}: this server has ${known}`,
+    );
+  }
+
+  /** Whether the run was started before by the same request; by another is refused. */
+  async #startedBefore(id: string, fingerprint: string): Promise<boolean> {
+    const first = await new Log(this.store, id).entry(1);
+    if (!first) return false;
+    if (first.event.type === "run.started" && first.event.fingerprint === fingerprint) return true;
+    throw new RunError(
+      "run_exists",
+      `Cannot start run "${id}": a run with this id was started by another request`,
+    );
+  }
+
+  async #claim(thread: string, id: string, policy: ThreadPolicy): Promise<void> {
+    await new Thread(this.store, thread).claim(id, policy, {
+      isOpen: async (run) => {
+        const record = await this.store.record(run);
+        return record && ["running", "waiting"].includes(fromRecord(record).info.status);
+      },
+      ended: (run) => this.run(run).ended(),
+      cancel: (run, reason) => this.run(run).cancel({ reason }),
+    });
+  }
+
+  #writer(id: string): Writer {
+    return new Writer({
+      log: new Log(this.store, id),
+      holder: this.holder,
+      record: (summary) => toRecord(id, summary, this.holder),
+      before: this.#options.before,
+      onMissed: ({ event }) => this.#executions.get(id)?.execution.receive(event),
+      onTrouble: (error) => this.#report(error, id),
+    });
+  }
+
+  /** A writer on a log that exists. */
+  async #open(id: string): Promise<Writer> {
+    const writer = this.#writer(id);
+    if ((await writer.load()).length === 0) throw notFound(id);
+    return writer;
+  }
+
+  /** Puts an agent to work on a run. Registered before anything is awaited: a cancel finds it at once. */
+  #execute(writer: Writer, agent: AgentLike, resumed: boolean): void {
+    const id = writer.log.run;
+    const execution = new Execution({
+      writer,
+      agent,
+      resumed,
+      limits: { ...defaultLimits, ...this.#options.limits, ...agent.limits },
+      history: () => this.#history(writer),
+      deps: this.#deps.get(id),
+      onError: (error) => this.#report(error, id),
+    });
+    if (writer.summary.cancel) execution.stop();
+    const done = execution.run().then((terminal) => {
+      this.#executions.delete(id);
+      if (terminal) this.#deps.delete(id);
+      // The last answer may have come while it was stopping to wait.
+      else this.#goOn(writer);
+    });
+    this.#executions.set(id, { execution, done });
+  }
+
+  async #history({ log, summary: { started } }: Writer): Promise<readonly Message[]> {
+    if (started?.history) return started.history;
+    return started?.thread ? new Thread(this.store, started.thread).history(log.run) : [];
+  }
+
+  /** Takes up a run that waited, once nothing is left to answer. */
+  #goOn(writer: Writer): void {
+    const { summary, log } = writer;
+    const agent = this.#agents.get(summary.started?.agent ?? "");
+    if (summary.terminal || summary.approvals.size > 0 || !agent) return;
+    if (!this.#stopping && !this.#executions.has(log.run)) this.#execute(writer, agent, true);
+  }
+
+  async #endCancelled(writer: Writer): Promise<void> {
+    await writer.end(({ cancel, totals }) => ({
+      type: "run.cancelled",
+      ...(cancel?.reason !== undefined && { reason: cancel.reason }),
+      ...totals,
+    }));
+    this.#release(writer.log.run);
+  }
+
+  /** Ends a run whose process is gone. False if it had ended, or waits. */
+  async #endLost(writer: Writer): Promise<boolean> {
+    if (writer.summary.terminal || writer.summary.waiting) return false;
+    if (writer.summary.cancel) await this.#endCancelled(writer);
+    else await writer.end(({ totals }) => ({ type: "run.failed", ...producerLost, ...totals }));
+    return true;
+  }
+
+  /** The writer of a run that a producer elsewhere writes through this process. */
+  #producer(id: string): Promise<Writer> {
+    const known = this.#produced.get(id);
+    if (known) return known.writer;
+    const writer = this.#open(id).then((opened) => {
+      if (opened.summary.started?.agent !== null || opened.closed) this.#release(id);
+      else this.#renew(id);
+      return opened;
+    });
+    writer.catch(() => this.#release(id));
+    this.#produced.set(id, { writer });
+    return writer;
+  }
+
+  /** Begins the lease of a producer elsewhere anew. */
+  #renew(id: string): void {
+    const produced = this.#produced.get(id);
+    if (!produced) return;
+    clearTimeout(produced.timer);
+    void produced.writer.then((writer) => {
+      const ms = Math.min(writer.summary.started?.leaseMs ?? PRODUCER_LEASE_MS, 0x7fff_ffff);
+      if (this.#produced.get(id) !== produced) return;
+      produced.timer = setTimeout(() => {
+        this.#release(id);
+        this.#endLost(writer).catch((error) => this.#report(error, id));
+      }, ms).unref();
+    });
+  }
+
+  #release(id: string): void {
+    clearTimeout(this.#produced.get(id)?.timer);
+    this.#produced.delete(id);
+  }
+
+  async #keepAlive(): Promise<void> {
+    try {
+      await this.recover();
+    } catch (error) {
+      // Out of touch: the time of being in touch begins anew.
+      this.#inTouchSince = undefined;
+      this.#report(error, "");
+    }
+  }
+
+  #report(error: unknown, run: string): void {
+    this.#options.onError?.(error, run);
+  }
+}
+
+const producerLost = { code: "producer_lost", message: "The process that ran the agent is gone" };
+
+/** The end that a producer asks for, with the totals of its log. A cancel that is in the log wins. */
+function producedEnd({ cancel, totals }: Summary, terminal: ProducedEnd): TerminalEvent {
+  if (cancel && terminal.type === "run.finished") {
+    return {
+      type: "run.cancelled",
+      ...(cancel.reason !== undefined && { reason: cancel.reason }),
+      ...totals,
+    };
+  }
+  return { ...totals, ...terminal } as TerminalEvent;
+}
+
+/** A page's `next`, as the position of its last run. */
+function parsePosition(next: string): Pick<RunRecord, "run" | "startedAt"> {
+  const match = /^([0-9a-z]{1,11})-([A-Za-z0-9_-]{1,64})$/.exec(next);
+  if (!match)
+    throw new RunError(
+      "invalid_cursor",
+      `Cannot list from ${JSON.stringify(next.slice(0, 80))}: it is no page's "next"`,
+    );
+  return { startedAt: Number.parseInt(match[1]!, 36), run: match[2]! };
+}
+
+/** A handle on one run, in whichever process it lives. */
+export class Run {
+  readonly id: string;
+  readonly #hub: Hub;
+
+  constructor(hub: Hub, id: string) {
+    this.#hub = hub;
+    this.id = id;
+  }
+
+  /** What lists show of it. Throws `run_not_found`. */
+  info(): Promise<RunInfo> {
+    return this.#hub.info(this.id);
+  }
+
+  get log(): Log {
+    return new Log(this.#hub.store, this.id);
+  }
+
+  /** Entries after a cursor, then live, a slice for each commit. To stop iterating only detaches. */
+  follow(options?: FollowOptions): AsyncGenerator<Slice, void, undefined> {
+    return this.#hub.follow(this.id, options);
+  }
+
+  /** Entries one by one. A log that no longer is what was read ends it with `cursor_mismatch`. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Entry, void, undefined> {
+    for await (const { entries, reset } of this.follow()) {
+      if (reset !== undefined)
+        throw new RunError("cursor_mismatch", `Cannot go on with run "${this.id}": its log was replaced`);
+      yield* entries;
+    }
+  }
+
+  /** Resolves once the run has ended. */
+  async ended(): Promise<RunInfo> {
+    for await (const _ of this.follow({ after: await this.#hub.store.tail(this.id) }));
+    return this.info();
+  }
+
+  /** Appends an event from outside. Throws `run_closed`, `not_waiting`, `run_not_found`. */
+  send(event: InputEvent): Promise<{ readonly cursor: string }> {
+    return this.#hub.send(this.id, event);
+  }
+
+  /** Asks the run to end; resolves once that is in the log. An ended run stays as it is. */
+  cancel(options: { readonly reason?: string; readonly by?: string } = {}): Promise<void> {
+    return this.#hub.cancel(this.id, { type: "input.cancel", ...options });
+  }
+
+  /** Appends events of a run that was started without an agent. A terminal event may be the last. */
+  append(events: readonly ProducedEvent[]): Promise<Appended> {
+    return this.#hub.append(this.id, events);
+  }
+
+  /** Deletes an ended run, whole. Throws `run_open`. */
+  delete(): Promise<void> {
+    return this.#hub.delete(this.id);
+  }
+}

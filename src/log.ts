@@ -1,0 +1,185 @@
+import { openBatch, type StoredEntry } from "./batch.ts";
+import { RunError } from "./errors.ts";
+import { isTerminalType } from "./events.ts";
+import { Wakeup } from "./internal/wakeup.ts";
+import type { Batch, Store, Tail } from "./store.ts";
+
+export const EMPTY: Tail = { seq: 0, check: 0 };
+
+/** About how much is read at once, in bytes. */
+const SLICE_BYTES = 256 * 1024;
+
+export interface FollowOptions {
+  /** The cursor of the last entry the reader has. @default the start */
+  readonly after?: Tail | undefined;
+  /** Ends the iteration without an error. */
+  readonly signal?: AbortSignal | undefined;
+  /** How often to look without having been woken, in ms: hints may be lost. @default 2_000 */
+  readonly pollMs?: number | undefined;
+}
+
+/** What follows the reader's cursor; or word that the cursor does not fit, and all comes again from the start. */
+export type Slice =
+  | { readonly entries: readonly StoredEntry[]; readonly reset?: undefined }
+  | { readonly reset: string; readonly entries?: undefined };
+
+/** Reads one run's log. Holds no state: any number may exist for one run. */
+export class Log {
+  readonly store: Store;
+  readonly run: string;
+
+  constructor(store: Store, run: string) {
+    this.store = store;
+    this.run = run;
+  }
+
+  /** All entries after a position, in slices, up to the end of the log as it is now. */
+  async *read(after = 0): AsyncGenerator<readonly StoredEntry[], void, undefined> {
+    let position = after;
+    while (true) {
+      const batches = await this.store.read(this.run, position, SLICE_BYTES);
+      const entries = batches.flatMap((batch) => openBatch(batch).entries);
+      const fresh = entries.filter((entry) => entry.seq > position);
+      if (fresh.length === 0) return;
+      yield fresh;
+      position = fresh.at(-1)!.seq;
+    }
+  }
+
+  /** Every entry. Throws `run_not_found` if there is none. */
+  async entries(): Promise<StoredEntry[]> {
+    const all: StoredEntry[] = [];
+    for await (const slice of this.read()) all.push(...slice);
+    if (all.length === 0) throw notFound(this.run);
+    return all;
+  }
+
+  /** The entry at a seq, or undefined. */
+  async entry(seq: number): Promise<StoredEntry | undefined> {
+    const [batch] = await this.store.read(this.run, seq - 1, 1);
+    return batch && openBatch(batch).entries.find((entry) => entry.seq === seq);
+  }
+
+  /** The last entry, or undefined for an empty log. */
+  async last(): Promise<StoredEntry | undefined> {
+    const { seq } = await this.store.tail(this.run);
+    return seq === 0 ? undefined : this.entry(seq);
+  }
+
+  /** Whether a cursor names a prefix of this log. One read. */
+  async fits(cursor: Tail): Promise<boolean> {
+    if (cursor.seq === 0) return cursor.check === 0;
+    return (await this.entry(cursor.seq))?.check === cursor.check;
+  }
+
+  /**
+   * What there is after the cursor, then what comes, a slice for each commit; ends after the terminal event.
+   * It is a read loop that is woken: a lost, late or doubled hint changes nothing but the delay. Each batch
+   * must continue the check reached so far, so a store that lost its tail shows as a `reset`, never as a hole.
+   * Throws `run_not_found` where there is no log.
+   */
+  async *follow(options: FollowOptions = {}): AsyncGenerator<Slice, void, undefined> {
+    const { after = EMPTY, signal, pollMs = 2_000 } = options;
+    using hints = new Hints(this.store, this.run);
+    let position = after;
+    if (!(await this.fits(after))) {
+      yield { reset: (await this.store.tail(this.run)).seq < after.seq ? "ahead" : "mismatch" };
+      position = EMPTY;
+    } else if (after.seq > 0) {
+      // The rest of the batch that the cursor points into.
+      const [batch] = await this.store.read(this.run, after.seq - 1, 1);
+      const { entries, tail } = openBatch(batch!);
+      const rest = entries.filter((entry) => entry.seq > after.seq);
+      if (rest.length > 0) yield { entries: rest };
+      if (isTerminalType(entries.at(-1)!.type)) return;
+      position = tail;
+    }
+    while (!signal?.aborted) {
+      const handed = hints.take(position);
+      const batches = handed.length > 0 ? handed : await this.store.read(this.run, position.seq, SLICE_BYTES);
+      if (batches.length === 0) {
+        const lost = await this.#lost(position);
+        if (lost) {
+          yield { reset: "lost" };
+          position = EMPTY;
+        } else if (position.seq === 0 && (await this.store.tail(this.run)).seq === 0) {
+          throw notFound(this.run);
+        } else await hints.wait(pollMs, signal);
+        continue;
+      }
+      const entries: StoredEntry[] = [];
+      let broken = false;
+      for (const batch of batches) {
+        const open = openBatch(batch);
+        broken = open.before !== position.check || open.first !== position.seq + 1;
+        if (broken) break;
+        entries.push(...open.entries);
+        position = open.tail;
+      }
+      if (entries.length > 0) yield { entries };
+      if (broken) {
+        yield { reset: "mismatch" };
+        position = EMPTY;
+      } else if (isTerminalType(entries.at(-1)!.type)) return;
+    }
+  }
+
+  /** Whether the log no longer holds what was read. */
+  async #lost(position: Tail): Promise<boolean> {
+    const tail = await this.store.tail(this.run);
+    return tail.seq < position.seq || (tail.seq === position.seq && tail.check !== position.check);
+  }
+}
+
+export function notFound(run: string): RunError {
+  return new RunError(
+    "run_not_found",
+    `Cannot find run "${run}": nothing was ever written to it, or it was deleted`,
+  );
+}
+
+/** More than this is not kept for a slow reader: it reads the store again instead. */
+const HINTED_BYTES = 256 * 1024;
+
+/** What the store's hints handed over since the reader last looked. */
+class Hints implements Disposable {
+  readonly #watch: Disposable;
+  readonly #wakeup = new Wakeup();
+  #batches: Batch[] = [];
+  #bytes = 0;
+
+  constructor(store: Store, run: string) {
+    this.#watch = store.watch(run, (batch) => {
+      if (batch && this.#bytes < HINTED_BYTES) {
+        this.#batches.push(batch);
+        this.#bytes += batch.text.length;
+      }
+      this.#wakeup.set();
+    });
+  }
+
+  /** The batches that continue a position, without reading; empty if there is any doubt. */
+  take(position: Tail): readonly Batch[] {
+    const batches = this.#batches;
+    this.#batches = [];
+    this.#bytes = 0;
+    const first = batches.findIndex((batch) => batch.seq > position.seq);
+    if (first < 0) return [];
+    const rest = batches.slice(first);
+    let at = position;
+    for (const batch of rest) {
+      const { before, first: begin, tail } = openBatch(batch);
+      if (before !== at.check || begin !== at.seq + 1) return [];
+      at = tail;
+    }
+    return rest;
+  }
+
+  wait(pollMs: number, signal: AbortSignal | undefined): Promise<void> {
+    return this.#wakeup.wait(pollMs, signal);
+  }
+
+  [Symbol.dispose](): void {
+    this.#watch[Symbol.dispose]();
+  }
+}

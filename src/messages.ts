@@ -1,0 +1,137 @@
+import type { Entry, Json, Message, Part, StreamEvent } from "./events.ts";
+
+/**
+ * The conversation that a log holds: its input, then what the agent said, with each tool's answer in the
+ * part of its call. A `message` event stands for what was streamed under its id; what was streamed without
+ * one is put together from its blocks. Withdrawn attempts are left out; `input.message` comes where it was
+ * sent. Pure: any prefix of a log has its messages.
+ */
+export function toMessages(entries: Iterable<Entry>): Message[] {
+  const builder = new MessageBuilder();
+  for (const { event } of entries) builder.apply(event);
+  return builder.messages();
+}
+
+type Draft = { id: string; role: Message["role"]; parts: Part[] };
+
+class MessageBuilder {
+  #drafts: Draft[] = [];
+  /** Where the open step began: what a retry withdraws. */
+  #mark = 0;
+  readonly #blocks = new Map<string, Part & { text: string }>();
+  readonly #answers = new Map<string, { output: Json } | { error: string }>();
+
+  messages(): Message[] {
+    return this.#drafts
+      .filter((draft) => draft.parts.length > 0)
+      .map((draft) => ({ ...draft, parts: draft.parts.map((part) => this.#answered(part)) }));
+  }
+
+  apply(event: StreamEvent): void {
+    switch (event.type) {
+      case "run.started":
+        this.#drafts.push(...(event.history ?? []).map(draftOf));
+        this.#drafts.push(
+          ...(typeof event.input === "string"
+            ? [{ id: "input", role: "user" as const, parts: [{ type: "text" as const, text: event.input }] }]
+            : event.input.map(draftOf)),
+        );
+        this.#begin();
+        break;
+      case "input.message":
+        this.#drafts.push(draftOf(event.message));
+        break;
+      case "step.started":
+        this.#begin();
+        break;
+      case "step.retried":
+      case "run.resumed":
+        this.#withdraw();
+        break;
+      case "message": {
+        const at = this.#drafts.findIndex((draft) => draft.id === event.message.id);
+        if (at < 0) this.#drafts.push(draftOf(event.message));
+        else this.#drafts[at] = draftOf(event.message);
+        break;
+      }
+      case "text.started":
+      case "reasoning.started": {
+        const part = {
+          type: event.type === "text.started" ? ("text" as const) : ("reasoning" as const),
+          text: "",
+        };
+        this.#blocks.set(event.id, part);
+        this.#open(event.messageId).parts.push(part);
+        break;
+      }
+      case "text.delta":
+      case "reasoning.delta": {
+        const part = this.#blocks.get(event.id);
+        if (part) part.text += event.text;
+        break;
+      }
+      case "file":
+        this.#open(undefined).parts.push({
+          type: "file",
+          mediaType: event.mediaType,
+          ...(event.data !== undefined && { data: event.data }),
+          ...(event.url !== undefined && { url: event.url }),
+        });
+        break;
+      case "tool.called":
+        this.#open(event.messageId).parts.push({
+          type: "tool",
+          callId: event.callId,
+          name: event.name,
+          input: event.input,
+          ...(event.providerMetadata !== undefined && { providerMetadata: event.providerMetadata }),
+        });
+        break;
+      case "tool.returned":
+        this.#answers.set(event.callId, { output: event.output });
+        break;
+      case "tool.failed":
+        this.#answers.set(event.callId, { error: event.message });
+        break;
+      default:
+    }
+  }
+
+  /** The assistant's message that a block belongs to: by id, else the last one of this step. */
+  #open(id: string | undefined): Draft {
+    const known = this.#drafts.findLast(
+      (draft, index) =>
+        draft.role === "assistant" && (id === undefined ? index >= this.#mark : draft.id === id),
+    );
+    if (known) return known;
+    const draft: Draft = { id: id ?? `message-${this.#drafts.length}`, role: "assistant", parts: [] };
+    this.#drafts.push(draft);
+    return draft;
+  }
+
+  #begin(): void {
+    this.#mark = this.#drafts.length;
+  }
+
+  #withdraw(): void {
+    // What people sent during the attempt stays.
+    this.#drafts = this.#drafts.filter((draft, index) => index < this.#mark || draft.role !== "assistant");
+    this.#blocks.clear();
+  }
+
+  #answered(part: Part): Part {
+    if (part.type !== "tool" || part.output !== undefined || part.error !== undefined) return part;
+    const answer = this.#answers.get(part.callId);
+    return answer ? { ...part, ...answer } : part;
+  }
+}
+
+function draftOf(message: Message): Draft {
+  return { id: message.id, role: message.role, parts: [...message.parts] };
+}
+
+/** The text of the last message the agent wrote, or an empty string. */
+export function finalText(messages: readonly Message[]): string {
+  const last = messages.findLast((message) => message.role === "assistant");
+  return last?.parts.map((part) => (part.type === "text" ? part.text : "")).join("") ?? "";
+}

@@ -1,0 +1,89 @@
+import type { JsonObject, Usage } from "./events.ts";
+import type { RunRecord } from "./store.ts";
+import { type RunStatus, type Summary, titleOf } from "./summary.ts";
+
+/** What lists show of a run, as JSON. */
+export interface RunInfo {
+  readonly run: string;
+  readonly status: RunStatus;
+  /** Null if a producer elsewhere writes the run. */
+  readonly agent: string | null;
+  /** The beginning of what was asked, on one line. */
+  readonly title: string;
+  readonly thread?: string;
+  readonly tags?: readonly string[];
+  readonly metadata?: JsonObject;
+  /** In ms since the epoch. */
+  readonly startedAt: number;
+  readonly endedAt?: number;
+  /** Model calls so far. */
+  readonly steps: number;
+  readonly usage?: Usage;
+  /** USD; null where a part of it is unknown. */
+  readonly cost: number | null;
+  /** Of a failed run. */
+  readonly error?: { readonly code: string; readonly message: string };
+}
+
+/** What a list can be narrowed to. */
+export interface ListFilter {
+  readonly status?: RunStatus | undefined;
+  readonly agent?: string | undefined;
+  readonly thread?: string | undefined;
+}
+
+/** What the record holds beside what lists show. */
+interface Stored extends RunInfo {
+  /** The process that runs the agent. */
+  readonly owner: string;
+}
+
+export function infoOf(run: string, summary: Summary): RunInfo {
+  const { started, terminal, usage, endedAt } = summary;
+  if (!started) throw new TypeError(`Cannot describe run "${run}": it has not started`);
+  const { agent, input, thread, tags, metadata } = started;
+  return {
+    run,
+    status: summary.status,
+    agent,
+    title: titleOf(input),
+    ...(thread !== undefined && { thread }),
+    ...(tags !== undefined && { tags }),
+    ...(metadata !== undefined && { metadata }),
+    startedAt: summary.startedAt,
+    ...(endedAt !== undefined && { endedAt }),
+    steps: summary.step,
+    ...(usage && { usage }),
+    cost: summary.cost,
+    ...(terminal?.type === "run.failed" && { error: { code: terminal.code, message: terminal.message } }),
+  };
+}
+
+export function toRecord(run: string, summary: Summary, owner: string): RunRecord {
+  const info = infoOf(run, summary);
+  const stored: Stored = { ...info, owner };
+  const { status, agent, thread, startedAt } = info;
+  return {
+    run,
+    startedAt,
+    tags: [
+      ...filterTags({ status, agent: agent ?? undefined, thread }),
+      ...(info.tags ?? []).map((tag) => `tag:${tag}`),
+    ],
+    text: JSON.stringify(stored),
+  };
+}
+
+export function fromRecord(record: RunRecord): { readonly info: RunInfo; readonly owner: string } {
+  const { owner, ...info } = JSON.parse(record.text) as Stored;
+  return { info, owner };
+}
+
+/** A filter as the tags that a record carries. */
+export function filterTags({ status, agent, thread }: ListFilter): string[] {
+  const tags: string[] = [];
+  if (thread !== undefined) tags.push(`thread:${thread}`);
+  if (agent !== undefined) tags.push(`agent:${agent}`);
+  if (status !== undefined) tags.push(`status:${status}`);
+  return tags;
+}

@@ -1,0 +1,194 @@
+import { RunError } from "./errors.ts";
+import type { AgentStatus, EventOf, Input, StreamEvent, Usage } from "./events.ts";
+
+/** `waiting`: for the answer to an `approval.requested`. */
+export type RunStatus = "running" | "waiting" | "finished" | "failed" | "cancelled";
+
+/** How an agent's reported status may change. The same again is always allowed: its progress may have moved. */
+export const statusTransitions: Readonly<Record<AgentStatus, readonly AgentStatus[]>> = {
+  starting: ["idle", "working", "waiting", "failed"],
+  idle: ["starting", "working", "completed", "failed"],
+  working: ["idle", "waiting", "completed", "failed"],
+  waiting: ["idle", "working", "completed", "failed"],
+  completed: ["starting", "working"],
+  failed: ["starting", "working"],
+};
+
+/**
+ * What a log amounts to: its status and totals, and what is open. A fold: the same entries give the same
+ * summary in any process. The writer of a run keeps one to know what the end has to close; lists show one.
+ */
+export class Summary {
+  started: EventOf<"run.started"> | undefined;
+  terminal: EventOf<"run.finished" | "run.failed" | "run.cancelled"> | undefined;
+  /** The last step started. */
+  step = 0;
+  usage: Usage | undefined;
+  /** USD; null once a part of it is unknown. */
+  cost: number | null = 0;
+  /** The last complete `output.delta`. */
+  output: EventOf<"output.delta">["value"] | undefined;
+  startedAt = 0;
+  endedAt: number | undefined;
+  cancel: EventOf<"input.cancel"> | undefined;
+  #stepOpen = false;
+  #blocks = new Map<string, "text" | "reasoning">();
+  #calls = new Map<string, string>();
+  /** Approvals without an answer, by id. */
+  approvals = new Map<string, EventOf<"approval.requested">>();
+  #answered = new Set<string>();
+  #statuses = new Map<string, AgentStatus>();
+
+  /** A copy, to see what more events would make of it. */
+  clone(): Summary {
+    const copy = Object.assign(new Summary(), this);
+    copy.approvals = new Map(this.approvals);
+    copy.#stepOpen = this.#stepOpen;
+    copy.#blocks = new Map(this.#blocks);
+    copy.#calls = new Map(this.#calls);
+    copy.#answered = new Set(this.#answered);
+    copy.#statuses = new Map(this.#statuses);
+    return copy;
+  }
+
+  get status(): RunStatus {
+    if (this.terminal) return this.terminal.type.slice("run.".length) as RunStatus;
+    return this.waiting ? "waiting" : "running";
+  }
+
+  /** Nothing is under way and a person is asked. */
+  get waiting(): boolean {
+    return !this.terminal && !this.#stepOpen && this.approvals.size > 0;
+  }
+
+  /** Takes one more event. Returns whether what lists show has changed. */
+  apply(event: StreamEvent, at: number): boolean {
+    switch (event.type) {
+      case "run.started":
+        this.started = event;
+        this.startedAt = at;
+        return true;
+      case "run.finished":
+      case "run.failed":
+      case "run.cancelled":
+        this.terminal = event;
+        this.endedAt = at;
+        return true;
+      case "run.resumed":
+      case "step.retried":
+        // What the open step had said is withdrawn.
+        this.#blocks.clear();
+        this.#calls.clear();
+        return event.type === "run.resumed";
+      case "step.started":
+        this.step = event.step;
+        this.#stepOpen = true;
+        return true;
+      case "step.finished":
+        this.#stepOpen = false;
+        // A step that was cut off before its provider told anything leaves the totals as they are known.
+        if (event.usage === null && event.finishReason === "interrupted") return true;
+        if (event.usage) this.usage = addUsage(this.usage, event.usage);
+        this.cost = this.cost === null || event.cost === null ? null : this.cost + event.cost;
+        return true;
+      case "text.started":
+      case "reasoning.started":
+        this.#blocks.set(event.id, event.type === "text.started" ? "text" : "reasoning");
+        return false;
+      case "text.finished":
+      case "reasoning.finished":
+        this.#blocks.delete(event.id);
+        return false;
+      case "tool.started":
+      case "tool.called":
+        this.#calls.set(event.callId, event.name);
+        return false;
+      case "tool.returned":
+      case "tool.failed":
+        this.#calls.delete(event.callId);
+        return false;
+      case "approval.requested":
+        this.approvals.set(event.approvalId, event);
+        return true;
+      case "input.approval":
+        this.#answered.add(event.approvalId);
+        return this.approvals.delete(event.approvalId);
+      case "input.cancel":
+        this.cancel ??= event;
+        return false;
+      case "output.delta":
+        if (event.complete) this.output = event.value;
+        return false;
+      case "status":
+        this.#statuses.set(event.agent ?? "", event.status);
+        return false;
+      default:
+        return false;
+    }
+  }
+
+  /** Refuses with `invalid_event` or `not_waiting` what cannot come next. */
+  check(event: StreamEvent): void {
+    if (event.type === "status") {
+      const from = this.#statuses.get(event.agent ?? "");
+      if (from && from !== event.status && !statusTransitions[from].includes(event.status)) {
+        throw new RunError(
+          "invalid_event",
+          `Cannot accept status "${event.status}": it cannot follow "${from}"`,
+        );
+      }
+    } else if (event.type === "input.approval" && !this.approvals.has(event.approvalId)) {
+      const why = this.#answered.has(event.approvalId) ? "it was answered already" : "nothing asked for it";
+      throw new RunError("not_waiting", `Cannot answer approval "${event.approvalId}": ${why}`);
+    }
+  }
+
+  /** The events that close what is open, to stand before the terminal one. */
+  close(message: string): StreamEvent[] {
+    const events: StreamEvent[] = [];
+    for (const [id, kind] of this.#blocks) events.push({ type: `${kind}.finished`, id, interrupted: true });
+    for (const [callId, name] of this.#calls) {
+      events.push({ type: "tool.failed", callId, name, code: "interrupted", message });
+    }
+    if (this.#stepOpen) {
+      events.push({
+        type: "step.finished",
+        step: this.step,
+        finishReason: "interrupted",
+        usage: null,
+        cost: null,
+      });
+    }
+    return events;
+  }
+
+  /** Usage and cost, as every terminal event carries them. */
+  get totals(): { readonly usage?: Usage; readonly cost: number | null } {
+    return this.usage ? { usage: this.usage, cost: this.cost } : { cost: this.cost };
+  }
+}
+
+/** The sum of two usages; a part that neither knows stays unknown. */
+export function addUsage(a: Usage | undefined, b: Usage): Usage {
+  if (!a) return b;
+  const sum: { -readonly [Part in keyof Usage]: Usage[Part] } = {
+    inputTokens: a.inputTokens + b.inputTokens,
+    outputTokens: a.outputTokens + b.outputTokens,
+  };
+  for (const part of ["cacheReadTokens", "cacheWriteTokens", "reasoningTokens"] as const) {
+    if (a[part] !== undefined || b[part] !== undefined) sum[part] = (a[part] ?? 0) + (b[part] ?? 0);
+  }
+  return sum;
+}
+
+/** The beginning of what a run was asked, on one line: how lists name it. */
+export function titleOf(input: Input): string {
+  const text =
+    typeof input === "string"
+      ? input
+      : ((input.findLast((message) => message.role === "user") ?? input.at(-1))?.parts
+          .map((part) => (part.type === "text" ? part.text : ""))
+          .join("") ?? "");
+  const line = text.replace(/\s+/g, " ").trim();
+  return line.length > 120 ? `${line.slice(0, 119).toWellFormed()}…` : line;
+}

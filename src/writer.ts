@@ -1,0 +1,356 @@
+import { openBatch, type StoredEntry, sealBatch } from "./batch.ts";
+import { RunError } from "./errors.ts";
+import { isTerminal, type StreamEvent, type TerminalEvent } from "./events.ts";
+import { wait } from "./internal/wait.ts";
+import { cutOutput, toJson } from "./json.ts";
+import { EMPTY, type Log } from "./log.ts";
+import { encodeEvent } from "./schema.ts";
+import type { RunRecord, Tail } from "./store.ts";
+import { Summary } from "./summary.ts";
+
+/** How far an agent may be ahead of the commit: one batch is in flight, this is what may queue behind it. */
+const AHEAD_EVENTS = 256;
+const AHEAD_BYTES = 64 * 1024;
+/** Deltas of one block that wait for the same commit become one, up to this many characters. */
+const MERGED_CHARS = 16 * 1024;
+/** Between two tries of an append that the store refused, at most. */
+const RETRY_MS = 2_000;
+
+export interface WriterOptions {
+  readonly log: Log;
+  /** Names this process in the `by` of its batches. */
+  readonly holder: string;
+  /** What lists show of the run; written with the batch that changed it. */
+  readonly record: (summary: Summary) => RunRecord;
+  /** Has the last word on each event before it is encoded: redaction, for instance. */
+  readonly before?: ((event: StreamEvent) => StreamEvent) | undefined;
+  /** Called for what another process appended to this run, in order. */
+  readonly onMissed?: (entry: StoredEntry) => void;
+  /** Called when the store refuses an append that will be tried again. */
+  readonly onTrouble?: (error: unknown) => void;
+}
+
+type Delta = Extract<StreamEvent, { type: "text.delta" | "reasoning.delta" | "tool.delta" }>;
+/** An event that waits for its batch: encoded, or a delta that may still grow. */
+type Pending = string | Delta;
+
+/** What the next batch is to hold, asked for anew after each conflict. */
+interface Draft {
+  readonly lines: readonly string[];
+  readonly record: RunRecord | undefined;
+}
+
+/** The terminal event, from what the log amounts to just before it. */
+type Decide = (summary: Summary) => TerminalEvent;
+
+let appends = 0;
+
+/**
+ * Appends to one run for the process that owns it: knows the tail, so that an append is one compare and
+ * commit; folds what it writes, so that the end can close what is open. Others may append too (`input.*`):
+ * then the store refuses, the writer reads what it missed, renumbers its batch and tries again. A terminal
+ * event, or another's `run.resumed`, closes it: that is the fence.
+ */
+export class Writer {
+  readonly summary = new Summary();
+  readonly log: Log;
+  readonly #options: WriterOptions;
+  #tail: Tail = EMPTY;
+  #bytes = 0;
+  #pending: Pending[] = [];
+  #pendingBytes = 0;
+  /** Deltas of which the last character is only half there, by block: the half waits for the next delta. */
+  readonly #halves = new Map<string, Delta>();
+  #recordChanged = false;
+  #closed: RunError | undefined;
+  /** Commits happen one after the other. */
+  #turn: Promise<unknown> = Promise.resolve();
+  #flight: Promise<void> | undefined;
+
+  constructor(options: WriterOptions) {
+    this.#options = options;
+    this.log = options.log;
+  }
+
+  get tail(): Tail {
+    return this.#tail;
+  }
+
+  /** Characters in the log, about its bytes. */
+  get size(): number {
+    return this.#bytes;
+  }
+
+  /** Why nothing more is accepted, once that is so. */
+  get closed(): RunError | undefined {
+    return this.#closed;
+  }
+
+  /** Takes over a log as it is, and resolves to its entries. */
+  async load(): Promise<StoredEntry[]> {
+    const entries: StoredEntry[] = [];
+    for await (const slice of this.log.read()) entries.push(...slice);
+    for (const entry of entries) this.#take(entry);
+    return entries;
+  }
+
+  /**
+   * Queues an event for the next commit. Throws `invalid_event` or `too_large` for what cannot be kept, and
+   * `run_closed` after the end; nothing is then taken.
+   */
+  write(given: StreamEvent): void {
+    const event = this.#admit(given);
+    if (isDelta(event)) {
+      this.#encode(event);
+      this.#pushDelta(event);
+    } else {
+      const line = this.#encode(event);
+      const half = "id" in event && event.type.endsWith(".finished") ? this.#halves.get(event.id) : undefined;
+      if (half) this.#push(encodeEvent(half));
+      if (this.summary.apply(event, Date.now())) this.#recordChanged = true;
+      this.#push(line);
+    }
+    this.#flight ??= this.#fly();
+  }
+
+  /** Resolves once there is room to write more; undefined if there is. */
+  room(): Promise<void> | undefined {
+    return this.#pending.length > AHEAD_EVENTS || this.#pendingBytes > AHEAD_BYTES ? this.#flight : undefined;
+  }
+
+  /** Resolves once everything written is committed, or the writer closed. */
+  async flushed(): Promise<void> {
+    await this.#flight;
+  }
+
+  /**
+   * Appends events as one batch, each as it is, and resolves to their places once they are committed. With
+   * `decide` the run ends with them, as by {@linkcode end}. Rejects when the store refuses: nothing is tried
+   * again.
+   */
+  async append(
+    events: readonly StreamEvent[],
+    decide?: Decide,
+  ): Promise<{ readonly first: number; readonly tail: Tail }> {
+    const lines = await this.#exclusive(() => this.#batch(events, decide, false));
+    return { first: this.#tail.seq - lines + 1, tail: this.#tail };
+  }
+
+  /**
+   * Ends the run: what is open is closed and the terminal event follows, in one batch. `decide` is asked
+   * again after each append of another, so that no `run.finished` follows an `input.cancel`. Resolves to the
+   * terminal event of the run, which may be another's.
+   */
+  async end(decide: Decide): Promise<TerminalEvent> {
+    await this.#flight;
+    return this.#exclusive(async () => {
+      try {
+        if (!this.summary.terminal) await this.#batch([...this.#halves.values()], decide, true);
+      } catch (error) {
+        if (!this.summary.terminal) throw error;
+      }
+      return this.summary.terminal!;
+    });
+  }
+
+  /** One batch of events, and the end of the run if it is to end. Resolves to the number of entries. */
+  async #batch(given: readonly StreamEvent[], decide: Decide | undefined, patient: boolean): Promise<number> {
+    const admitted = given.map((event) => this.#admit(event));
+    let events: StreamEvent[] = [];
+    const draft = (): Draft => {
+      // Folded into a copy: what is refused has not happened.
+      const next = this.summary.clone();
+      let changed = false;
+      events = [];
+      const lines: string[] = [];
+      const add = (event: StreamEvent) => {
+        if (this.#closed) throw this.#closed;
+        next.check(event);
+        lines.push(encodeEvent(event));
+        events.push(event);
+        if (next.apply(event, Date.now())) changed = true;
+      };
+      for (const event of admitted) add(event);
+      if (decide) {
+        const terminal = decide(next);
+        for (const event of [...next.close(whyOf(terminal)), terminal]) add(event);
+      }
+      return { lines, record: changed ? this.#options.record(next) : undefined };
+    };
+    await this.#commit(draft, patient);
+    for (const event of events) this.#applied(event);
+    return events.length;
+  }
+
+  /** Opens an empty log with its first event. False if there is a log already. */
+  begin(started: StreamEvent): Promise<boolean> {
+    return this.#exclusive(async () => {
+      const draft = (): Draft => {
+        if (this.#tail.seq > 0)
+          throw new RunError("run_exists", `Cannot start run "${this.log.run}": it exists`);
+        const next = new Summary();
+        next.apply(started, Date.now());
+        return { lines: [encodeEvent(started)], record: this.#options.record(next) };
+      };
+      try {
+        await this.#commit(draft, false);
+      } catch (error) {
+        if (this.#tail.seq > 0) return false;
+        throw error;
+      }
+      this.#applied(started);
+      return true;
+    });
+  }
+
+  #admit(event: StreamEvent): StreamEvent {
+    const admitted = this.#options.before?.(event) ?? event;
+    if (admitted.type !== "tool.returned") return admitted;
+    const { output, truncated } = cutOutput(toJson(admitted.output));
+    return truncated ? { ...admitted, output, truncated } : admitted;
+  }
+
+  #encode(event: StreamEvent): string {
+    if (this.#closed) throw this.#closed;
+    this.summary.check(event);
+    return encodeEvent(event);
+  }
+
+  #pushDelta(event: Delta): void {
+    const key = "id" in event ? event.id : event.callId;
+    let text = (this.#halves.get(key)?.text ?? "") + event.text;
+    this.#halves.delete(key);
+    const last = text.charCodeAt(text.length - 1);
+    if (last >= 0xd800 && last <= 0xdbff) {
+      this.#halves.set(key, { ...event, text: text.slice(-1) });
+      text = text.slice(0, -1);
+    }
+    if (text === "") return;
+    const waiting = this.#pending.at(-1);
+    if (typeof waiting === "object" && continues(waiting, event) && waiting.text.length < MERGED_CHARS) {
+      this.#pending[this.#pending.length - 1] = { ...waiting, text: waiting.text + text };
+      this.#pendingBytes += text.length;
+    } else this.#push(text === event.text ? event : { ...event, text });
+  }
+
+  #push(pending: Pending): void {
+    this.#pending.push(pending);
+    this.#pendingBytes += typeof pending === "string" ? pending.length : pending.text.length;
+  }
+
+  /** Commits what is pending, batch after batch, until nothing is. */
+  async #fly(): Promise<void> {
+    // What is said in one go shares a batch: the first is sealed a microtask later.
+    await undefined;
+    try {
+      while (this.#pending.length > 0) await this.#exclusive(() => this.#commitPending());
+    } catch {
+      // Closed: `write` says so from now on, and what was not committed is not owed.
+      this.#pending = [];
+    } finally {
+      this.#flight = undefined;
+    }
+  }
+
+  async #commitPending(): Promise<void> {
+    const lines = this.#pending.map((each) => (typeof each === "string" ? each : encodeEvent(each)));
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    const changed = this.#recordChanged;
+    this.#recordChanged = false;
+    await this.#commit(
+      () => ({ lines, record: changed ? this.#options.record(this.summary) : undefined }),
+      true,
+    );
+    if (this.summary.terminal) this.#close();
+  }
+
+  /** Commits one batch. `patient`: the store's refusals are waited out. */
+  async #commit(draft: () => Draft, patient: boolean): Promise<void> {
+    const tried = new Set<string>();
+    let delay = 50;
+    while (true) {
+      const { lines, record } = draft();
+      const by = `${this.#options.holder}.${(appends++).toString(36)}`;
+      const batch = sealBatch(this.#tail, lines, Date.now(), by);
+      tried.add(by);
+      try {
+        const real = await this.log.store.append(this.log.run, this.#tail, batch, record);
+        if (!real) {
+          this.#tail = { seq: batch.seq, check: batch.check };
+          this.#bytes += batch.text.length;
+          return;
+        }
+      } catch (error) {
+        // The answer may be all that was lost: then the batch is there, and the next look finds it.
+        if (!patient) {
+          if (await this.#missed(tried)) return;
+          throw error;
+        }
+        this.#options.onTrouble?.(error);
+        await wait(delay);
+        delay = Math.min(delay * 2, RETRY_MS);
+        continue;
+      }
+      if (await this.#missed(tried)) return;
+      if (this.#closed) throw this.#closed;
+    }
+  }
+
+  /** Reads what others appended. True if the first of it is our own, of which the answer was lost. */
+  async #missed(tried: ReadonlySet<string>): Promise<boolean> {
+    const batches = await this.log.store.read(this.log.run, this.#tail.seq, 1024 * 1024);
+    for (const batch of batches) {
+      const { by, entries, tail } = openBatch(batch);
+      if (tried.has(by)) {
+        this.#tail = tail;
+        this.#bytes += batch.text.length;
+        return true;
+      }
+      for (const entry of entries) {
+        this.#take(entry);
+        if (entry.type === "run.resumed") this.#close("another process went on with it");
+        this.#options.onMissed?.(entry);
+      }
+    }
+    return false;
+  }
+
+  /** Folds an entry that is in the log already. */
+  #take(entry: StoredEntry): void {
+    this.summary.apply(entry.event, entry.at);
+    this.#tail = { seq: entry.seq, check: entry.check };
+    this.#bytes += entry.json.length;
+    if (isTerminal(entry.event)) this.#close();
+  }
+
+  #applied(event: StreamEvent): void {
+    this.summary.apply(event, Date.now());
+    if (isTerminal(event)) this.#close();
+  }
+
+  #close(why = `it ended with "${this.summary.terminal?.type}"`): void {
+    this.#closed ??= new RunError("run_closed", `Cannot append to run "${this.log.run}": ${why}`);
+  }
+
+  #exclusive<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = this.#turn.then(work);
+    this.#turn = result.catch(() => {});
+    return result;
+  }
+}
+
+function isDelta(event: StreamEvent): event is Delta {
+  return event.type === "text.delta" || event.type === "reasoning.delta" || event.type === "tool.delta";
+}
+
+/** Whether two deltas are of one block, and say nothing else. */
+function continues(a: Delta, b: Delta): boolean {
+  const key = (delta: Delta) => ("id" in delta ? delta.id : delta.callId);
+  return a.type === b.type && key(a) === key(b) && a.agent === b.agent && a.parent === b.parent;
+}
+
+function whyOf(terminal: TerminalEvent): string {
+  if (terminal.type === "run.failed") return terminal.message;
+  return terminal.type === "run.cancelled" ? "The run was cancelled" : "The run finished first";
+}

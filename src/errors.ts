@@ -26,6 +26,8 @@ export const errorTable = {
   model_not_found: { status: 422, exit: 2, retry: false, title: "There is no such model" },
   missing_key: { status: 422, exit: 2, retry: false, title: "The key of a provider is missing" },
   missing_package: { status: 422, exit: 2, retry: false, title: "A package is missing" },
+  run_failed: { status: 502, exit: 3, retry: false, title: "The run failed" },
+  run_cancelled: { status: 409, exit: 5, retry: false, title: "The run was cancelled" },
   store_locked: { status: 503, exit: 1, retry: true, title: "The store is held by another process" },
   store_unavailable: { status: 503, exit: 1, retry: true, title: "The store is unavailable" },
   stopping: { status: 503, exit: 1, retry: true, title: "The server is stopping" },

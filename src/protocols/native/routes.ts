@@ -1,0 +1,164 @@
+import { Hono } from "hono";
+import { formatCursor, parseCursor, type StoredEntry } from "../../batch.ts";
+import { RunError } from "../../errors.ts";
+import { isTerminalType } from "../../events.ts";
+import type { Run } from "../../hub.ts";
+import { hashOf } from "../../internal/id.ts";
+import { streamResponse } from "../../internal/stream-response.ts";
+import { EMPTY } from "../../log.ts";
+import type { ProtocolContext } from "../../protocol.ts";
+import type { Tail } from "../../store.ts";
+import { project } from "../../view.ts";
+import { parseCancel, parseInput, parseLimit, parseProduced, parseStart, parseStatus } from "./requests.ts";
+import { nativeView } from "./view.ts";
+
+/** Entries in one JSON page. */
+const PAGE = 1_000;
+
+/** The native protocol: runs, their logs, and what may be sent to them. PROTOCOL.md is its description. */
+export function nativeRoutes({ hub, sse, json, stopping }: ProtocolContext): Hono {
+  const routes = new Hono();
+
+  routes.get("/agents", (c) => c.json({ agents: hub.agents }));
+
+  routes.get("/runs", async (c) => {
+    const { agent, thread, status, before, limit } = c.req.query();
+    const filter = { agent, thread, status: parseStatus(status), before };
+    return c.json(await hub.list({ ...filter, limit: parseLimit(limit, 500) ?? 50 }));
+  });
+
+  routes.post("/runs", async (c) => {
+    const asked = parseStart(await json(c.req.raw));
+    const key = c.req.header("idempotency-key");
+    const id = asked.id ?? (key === undefined ? undefined : hashOf(`key\n${key}`));
+    const { run, created } = await hub.start({ ...asked, ...(id !== undefined && { id }) });
+    const headers = { "runlog-run": run.id, location: `/runs/${run.id}` };
+    if (accepts(c.req.header("accept"), "text/event-stream")) {
+      return sse((signal) => project(run.log, nativeView(), { signal }), headers);
+    }
+    return c.json(await describe(run), created ? 201 : 200, headers);
+  });
+
+  routes.get("/runs/:id", async (c) => c.json(await describe(hub.run(c.req.param("id")))));
+
+  routes.delete("/runs/:id", async (c) => {
+    await hub.run(c.req.param("id")).delete();
+    return c.body(null, 204);
+  });
+
+  routes.post("/runs/:id/cancel", async (c) => {
+    const run = hub.run(c.req.param("id"));
+    await run.cancel(parseCancel(await json(c.req.raw)));
+    return c.json(await describe(run), 202);
+  });
+
+  routes.post("/runs/:id/input", async (c) => {
+    const run = hub.run(c.req.param("id"));
+    const event = parseInput(await json(c.req.raw));
+    if (event.type !== "input.cancel") return c.json(await run.send(event), 202);
+    await run.cancel(event.reason === undefined ? {} : { reason: event.reason });
+    return c.json(await describe(run), 202);
+  });
+
+  routes.post("/runs/:id/events", async (c) => {
+    const run = hub.run(c.req.param("id"));
+    return c.json(await run.append(parseProduced(await json(c.req.raw))));
+  });
+
+  routes.get("/runs/:id/events", async (c) => {
+    const run = hub.run(c.req.param("id"));
+    const { log } = run;
+    const last = await log.last();
+    if (!last) await run.info();
+    const after = cursorOf(c.req.header("last-event-id") ?? c.req.query("after") ?? "");
+    const types = c.req.query("types")?.split(",").filter(Boolean);
+    const limit = parseLimit(c.req.query("limit"), 100_000);
+    const accept = c.req.header("accept");
+
+    if (accepts(accept, "application/x-ndjson")) {
+      await mustFit(run, after);
+      const headers = {
+        "content-type": "application/x-ndjson; charset=utf-8",
+        "cache-control": "no-store, no-transform",
+      };
+      const view = nativeView({ types, cursors: true });
+      const lines = async function* (signal: AbortSignal) {
+        for await (const frames of project(log, view, { after, limit, signal })) {
+          yield frames
+            .map((frame) => `${frame.event ? `{"${frame.event}":${frame.data}}` : frame.data}\n`)
+            .join("");
+        }
+      };
+      return streamResponse(lines, { headers, signal: stopping });
+    }
+
+    if (accepts(accept, "application/json")) {
+      await mustFit(run, after);
+      return c.json(await page(run, after, types, limit ?? PAGE));
+    }
+
+    // Nothing left to show, ever: 204 is how SSE says not to come back.
+    if (last && isTerminalType(last.type) && after.seq === last.seq && after.check === last.check)
+      return c.body(null, 204);
+    return sse((signal) => project(log, nativeView({ types }), { after, limit, signal }), {
+      "runlog-run": run.id,
+    });
+  });
+
+  return routes;
+}
+
+/** The run as `GET /runs/:id` tells it: what lists show, all of the input, and how far the log is. */
+async function describe(run: Run): Promise<object> {
+  const { log } = run;
+  const [info, first, last] = await Promise.all([run.info(), log.entry(1), log.last()]);
+  const input = first?.event.type === "run.started" ? first.event.input : undefined;
+  return { ...info, input, cursor: last?.cursor, url: `/runs/${run.id}`, events: `/runs/${run.id}/events` };
+}
+
+/** A page of a log. `next` is the cursor to go on from, also where nothing is there yet. */
+async function page(
+  run: Run,
+  after: Tail,
+  types: readonly string[] | undefined,
+  limit: number,
+): Promise<object> {
+  const entries: StoredEntry[] = [];
+  let last: StoredEntry | undefined;
+  const shown = types && new Set(types);
+  outer: for await (const slice of run.log.read(after.seq)) {
+    for (const entry of slice) {
+      if (entries.length === limit) break outer;
+      last = entry;
+      if (!shown || shown.has(entry.type) || isTerminalType(entry.type)) entries.push(entry);
+    }
+  }
+  return {
+    run: run.id,
+    entries: entries.map(({ seq, at, cursor, event }) => ({ seq, at, cursor, event })),
+    next: last?.cursor ?? formatCursor(after),
+    ended: isTerminalType((last ?? (await run.log.last()))?.type ?? ""),
+  };
+}
+
+function cursorOf(text: string): Tail {
+  const cursor = parseCursor(text);
+  if (cursor) return cursor;
+  throw new RunError(
+    "invalid_cursor",
+    `Cannot read from ${JSON.stringify(text.slice(0, 80))}: it is no cursor`,
+  );
+}
+
+async function mustFit(run: Run, after: Tail): Promise<void> {
+  if (after === EMPTY || (await run.log.fits(after))) return;
+  throw new RunError(
+    "cursor_mismatch",
+    `Cannot read run "${run.id}" from there: the cursor is not of this log; start without one`,
+  );
+}
+
+/** Whether a client asks for a type by its name. */
+function accepts(header: string | undefined, type: string): boolean {
+  return header?.split(",").some((each) => each.split(";")[0]?.trim().toLowerCase() === type) ?? false;
+}

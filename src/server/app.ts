@@ -1,0 +1,103 @@
+import { Hono } from "hono";
+import { RunError } from "../errors.ts";
+import type { Hub } from "../hub.ts";
+import type { ProtocolContext } from "../protocol.ts";
+import { agentorRoutes } from "../protocols/agentor/routes.ts";
+import { nativeRoutes } from "../protocols/native/routes.ts";
+import { sseResponse } from "../transports/sse/server.ts";
+import { readJson } from "./body.ts";
+import { corsHeaders, type GuardOptions, guard } from "./guard.ts";
+import { homePage } from "./home.ts";
+import { problem } from "./problem.ts";
+
+export interface AppOptions extends GuardOptions {
+  readonly hub: Hub;
+  /** Between two comments on a quiet SSE connection, in ms. @default 15_000 */
+  readonly heartbeatMs?: number | undefined;
+  /** Aborts when the server stops: open responses end, and their clients come back. */
+  readonly stopping?: AbortSignal;
+  /** Called once for each answered request. @default nothing is logged */
+  readonly onRequest?: (line: RequestLine) => void;
+  /** Called with what went wrong inside; the client is told no more than that. */
+  readonly onError?: (error: unknown) => void;
+}
+
+/** What is logged of a request: no bodies, no queries, no headers. */
+export interface RequestLine {
+  readonly from: string;
+  readonly method: string;
+  readonly path: string;
+  readonly status: number;
+  /** Until the answer began, in ms. */
+  readonly ms: number;
+  readonly run?: string;
+}
+
+export interface App {
+  /** Answers a request, on any server that speaks Fetch. `from` says who asks, for the log. */
+  fetch(request: Request, from?: string): Promise<Response>;
+}
+
+/** Everything the server answers, as one Fetch handler. */
+export function createApp(options: AppOptions): App {
+  const { hub, heartbeatMs, onRequest, onError, stopping = new AbortController().signal } = options;
+  const context: ProtocolContext = {
+    hub,
+    stopping,
+    json: readJson,
+    sse: (open, headers) => sseResponse(open, { heartbeatMs, headers, signal: stopping }),
+  };
+  const app = new Hono();
+  app.get("/", (c) => homePage(hub, c.req.header("accept") ?? "", new URL(c.req.url).origin));
+  app.get("/health", async (c) => {
+    const { durability } = hub.store;
+    await hub.store.tail("health");
+    return c.json(
+      { status: hub.stopping ? "stopping" : "ok", store: durability, live: hub.live },
+      hub.stopping ? 503 : 200,
+    );
+  });
+  app.route("/", nativeRoutes(context));
+  app.route("/", agentorRoutes(context));
+  const refused = (error: unknown): Response => {
+    if (error instanceof RunError) return problem(error);
+    onError?.(error);
+    return problem(new RunError("store_unavailable", "Something went wrong inside the server"));
+  };
+  app.onError(refused);
+  app.notFound((c) =>
+    problem(new RunError("not_found", `Cannot find ${c.req.method} ${c.req.path}: GET / says what is here`)),
+  );
+
+  return {
+    async fetch(request, from = "-") {
+      const start = performance.now();
+      let response: Response;
+      try {
+        guard(request, options);
+        response =
+          request.method === "OPTIONS" ? new Response(null, { status: 204 }) : await app.fetch(request);
+      } catch (error) {
+        response = refused(error);
+      }
+      for (const [name, value] of Object.entries({ ...corsHeaders(request, options), ...SECURITY }))
+        response.headers.set(name, value);
+      const run = response.headers.get("runlog-run");
+      onRequest?.({
+        from,
+        method: request.method,
+        path: new URL(request.url).pathname,
+        status: response.status,
+        ms: Math.round(performance.now() - start),
+        ...(run && { run }),
+      });
+      return response;
+    },
+  };
+}
+
+const SECURITY = {
+  "x-content-type-options": "nosniff",
+  "cross-origin-resource-policy": "same-origin",
+  "referrer-policy": "no-referrer",
+};

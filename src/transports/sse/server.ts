@@ -1,0 +1,58 @@
+import { streamResponse } from "../../internal/stream-response.ts";
+import type { Frames } from "../../view.ts";
+import { formatFrame, formatRetry, HEARTBEAT, SSE_TYPE } from "./format.ts";
+
+export interface SseOptions {
+  /** Between two comments on a quiet connection, in ms. @default 15_000 */
+  readonly heartbeatMs?: number | undefined;
+  /** What the client is told to wait before it connects again, in ms. @default 1_000 */
+  readonly retryMs?: number | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** Ends the response, cleanly and without a terminal event: the client comes back. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Headers that keep proxies and compressors from holding events back. */
+const SSE_HEADERS = {
+  "content-type": SSE_TYPE,
+  "cache-control": "no-store, no-transform",
+  "x-accel-buffering": "no",
+};
+
+/**
+ * Frames as an SSE response. They are pulled as the client reads: a slow one makes the server hold one slice
+ * of the log, never more. When the client goes, the signal that the frames were opened with aborts.
+ */
+export function sseResponse(
+  open: (signal: AbortSignal) => AsyncIterable<Frames>,
+  options: SseOptions = {},
+): Response {
+  const { heartbeatMs = 15_000, retryMs = 1_000, headers, signal } = options;
+  return streamResponse((gone) => lines(open(gone), heartbeatMs, retryMs), {
+    headers: { ...SSE_HEADERS, ...headers },
+    signal,
+  });
+}
+
+async function* lines(
+  frames: AsyncIterable<Frames>,
+  heartbeatMs: number,
+  retryMs: number,
+): AsyncGenerator<string, void, undefined> {
+  yield formatRetry(retryMs);
+  const iterator = frames[Symbol.asyncIterator]();
+  while (true) {
+    const next = iterator.next();
+    let result: IteratorResult<Frames> | undefined;
+    while (!result) {
+      let timer: NodeJS.Timeout | undefined;
+      const quiet = new Promise<undefined>((resolve) => {
+        timer = setTimeout(resolve, heartbeatMs, undefined);
+      });
+      result = await Promise.race([next, quiet]).finally(() => clearTimeout(timer));
+      if (!result) yield HEARTBEAT;
+    }
+    if (result.done) return;
+    yield result.value.map(formatFrame).join("");
+  }
+}

@@ -220,6 +220,8 @@ export class Hub implements AsyncDisposable {
   /** @internal */
   async send(id: string, event: InputEvent): Promise<{ readonly cursor: string }> {
     const live = this.#executions.get(id);
+    if (this.#stopping && !live)
+      throw new RunError("stopping", `Cannot send to run "${id}": the server is stopping`);
     const writer = live?.execution.writer ?? (await this.#open(id));
     const { tail } = await writer.append([event]);
     const cursor = formatCursor(tail);
@@ -374,7 +376,7 @@ export class Hub implements AsyncDisposable {
     return new Writer({
       log: new Log(this.store, id),
       holder: this.holder,
-      record: (summary) => toRecord(id, summary, this.holder),
+      record: (summary, owner) => toRecord(id, summary, owner),
       before: this.#options.before,
       onMissed: ({ event }) => this.#executions.get(id)?.execution.receive(event),
       onTrouble: (error) => this.#report(error, id),
@@ -385,12 +387,15 @@ export class Hub implements AsyncDisposable {
   async #open(id: string): Promise<Writer> {
     const writer = this.#writer(id);
     if ((await writer.load()).length === 0) throw notFound(id);
+    const record = await this.store.record(id);
+    if (record) writer.owner = fromRecord(record).owner;
     return writer;
   }
 
   /** Puts an agent to work on a run. Registered before anything is awaited: a cancel finds it at once. */
   #execute(writer: Writer, agent: AgentLike, resumed: boolean): void {
     const id = writer.log.run;
+    writer.owner = this.holder;
     const execution = new Execution({
       writer,
       agent,
@@ -476,7 +481,8 @@ export class Hub implements AsyncDisposable {
 
   async #keepAlive(): Promise<void> {
     try {
-      await this.recover();
+      if (this.store.shared) await this.recover();
+      else await this.store.beat(this.holder, LEASE_MS);
     } catch (error) {
       // Out of touch: the time of being in touch begins anew.
       this.#inTouchSince = undefined;

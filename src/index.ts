@@ -1,10 +1,10 @@
-export {
-  type AgentFunction,
-  type AgentInfo,
-  type AgentLike,
-  type AgentStream,
-  type RunContext,
-  type RunLimits,
+export type {
+  AgentFunction,
+  AgentInfo,
+  AgentLike,
+  AgentStream,
+  RunContext,
+  RunLimits,
 } from "./agent.ts";
 export { formatCursor, parseCursor, StoredEntry } from "./batch.ts";
 export { type ErrorCode, errorTable, RunError } from "./errors.ts";
@@ -48,4 +48,11 @@ export { parseEvent } from "./schema.ts";
 export type { Batch, Durability, DurabilityClass, RunRecord, Store, Tail } from "./store.ts";
 export { type RunStatus, Summary, statusTransitions } from "./summary.ts";
 export type { ThreadPolicy } from "./thread.ts";
-export { type Frame, type Frames, type ProjectOptions, project, type View, type ViewMessage } from "./view.ts";
+export {
+  type Frame,
+  type Frames,
+  type ProjectOptions,
+  project,
+  type View,
+  type ViewMessage,
+} from "./view.ts";

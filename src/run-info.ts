@@ -30,6 +30,7 @@ export interface ListFilter {
   readonly status?: RunStatus | undefined;
   readonly agent?: string | undefined;
   readonly thread?: string | undefined;
+  readonly tag?: string | undefined;
 }
 
 /** What the record holds beside what lists show. */
@@ -80,10 +81,11 @@ export function fromRecord(record: RunRecord): { readonly info: RunInfo; readonl
 }
 
 /** A filter as the tags that a record carries. */
-export function filterTags({ status, agent, thread }: ListFilter): string[] {
+export function filterTags({ status, agent, thread, tag }: ListFilter): string[] {
   const tags: string[] = [];
   if (thread !== undefined) tags.push(`thread:${thread}`);
   if (agent !== undefined) tags.push(`agent:${agent}`);
   if (status !== undefined) tags.push(`status:${status}`);
+  if (tag !== undefined) tags.push(`tag:${tag}`);
   return tags;
 }

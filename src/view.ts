@@ -1,6 +1,6 @@
 import type { StoredEntry } from "./batch.ts";
 import { formatCursor } from "./batch.ts";
-import { EMPTY, type Log, type Slice } from "./log.ts";
+import { EMPTY, type Log } from "./log.ts";
 import type { Tail } from "./store.ts";
 
 /** One message of a protocol: its JSON, and the name of the SSE event where the protocol has names. */
@@ -87,5 +87,3 @@ export async function* project(
     if (left <= 0 || until?.(slice.entries)) return;
   }
 }
-
-export type { Slice };

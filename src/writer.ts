@@ -4,7 +4,7 @@ import { isTerminal, type StreamEvent, type TerminalEvent } from "./events.ts";
 import { wait } from "./internal/wait.ts";
 import { cutOutput, toJson } from "./json.ts";
 import { EMPTY, type Log } from "./log.ts";
-import { encodeEvent } from "./schema.ts";
+import { encodeEvent, parseEvent } from "./schema.ts";
 import type { RunRecord, Tail } from "./store.ts";
 import { Summary } from "./summary.ts";
 
@@ -13,15 +13,16 @@ const AHEAD_EVENTS = 256;
 const AHEAD_BYTES = 64 * 1024;
 /** Deltas of one block that wait for the same commit become one, up to this many characters. */
 const MERGED_CHARS = 16 * 1024;
-/** Between two tries of an append that the store refused, at most. */
+/** Between two tries of an append that the store refused: at most, and at first. */
 const RETRY_MS = 2_000;
+const FIRST_RETRY_MS = 20;
 
 export interface WriterOptions {
   readonly log: Log;
   /** Names this process in the `by` of its batches. */
   readonly holder: string;
   /** What lists show of the run; written with the batch that changed it. */
-  readonly record: (summary: Summary) => RunRecord;
+  readonly record: (summary: Summary, owner: string) => RunRecord;
   /** Has the last word on each event before it is encoded: redaction, for instance. */
   readonly before?: ((event: StreamEvent) => StreamEvent) | undefined;
   /** Called for what another process appended to this run, in order. */
@@ -54,6 +55,8 @@ let appends = 0;
 export class Writer {
   readonly summary = new Summary();
   readonly log: Log;
+  /** The process that runs the agent: this one, or the one that a record tells of. */
+  owner: string;
   readonly #options: WriterOptions;
   #tail: Tail = EMPTY;
   #bytes = 0;
@@ -70,6 +73,7 @@ export class Writer {
   constructor(options: WriterOptions) {
     this.#options = options;
     this.log = options.log;
+    this.owner = options.holder;
   }
 
   get tail(): Tail {
@@ -100,13 +104,16 @@ export class Writer {
    */
   write(given: StreamEvent): void {
     const event = this.#admit(given);
-    if (isDelta(event)) {
-      this.#encode(event);
+    parseEvent(event);
+    // A delta is encoded with its batch: until then it may grow.
+    if (isDelta(event) && event.text.length < MERGED_CHARS) {
+      if (this.#closed) throw this.#closed;
       this.#pushDelta(event);
     } else {
       const line = this.#encode(event);
-      const half = "id" in event && event.type.endsWith(".finished") ? this.#halves.get(event.id) : undefined;
-      if (half) this.#push(encodeEvent(half));
+      if (event.type === "step.retried") this.#halves.clear();
+      else if (event.type === "text.finished" || event.type === "reasoning.finished")
+        this.#pushHalf(event.id);
       if (this.summary.apply(event, Date.now())) this.#recordChanged = true;
       this.#push(line);
     }
@@ -132,8 +139,10 @@ export class Writer {
     events: readonly StreamEvent[],
     decide?: Decide,
   ): Promise<{ readonly first: number; readonly tail: Tail }> {
-    const lines = await this.#exclusive(() => this.#batch(events, decide, false));
-    return { first: this.#tail.seq - lines + 1, tail: this.#tail };
+    return this.#exclusive(async () => {
+      const count = await this.#batch(events, decide, false);
+      return { first: this.#tail.seq - count + 1, tail: this.#tail };
+    });
   }
 
   /**
@@ -153,18 +162,22 @@ export class Writer {
     });
   }
 
-  /** One batch of events, and the end of the run if it is to end. Resolves to the number of entries. */
+  /**
+   * One batch of what is pending, `given`, and the end of the run if it is to end. Resolves to the number of
+   * entries without the pending ones.
+   */
   async #batch(given: readonly StreamEvent[], decide: Decide | undefined, patient: boolean): Promise<number> {
     const admitted = given.map((event) => this.#admit(event));
+    // What was written before goes before it: the record tells of that too.
+    const pending = this.#takePending();
     let events: StreamEvent[] = [];
     const draft = (): Draft => {
       // Folded into a copy: what is refused has not happened.
       const next = this.summary.clone();
-      let changed = false;
+      let changed = pending.recordChanged;
       events = [];
-      const lines: string[] = [];
+      const lines = [...pending.lines];
       const add = (event: StreamEvent) => {
-        if (this.#closed) throw this.#closed;
         next.check(event);
         lines.push(encodeEvent(event));
         events.push(event);
@@ -175,9 +188,15 @@ export class Writer {
         const terminal = decide(next);
         for (const event of [...next.close(whyOf(terminal)), terminal]) add(event);
       }
-      return { lines, record: changed ? this.#options.record(next) : undefined };
+      return { lines, record: changed ? this.#options.record(next, this.owner) : undefined };
     };
-    await this.#commit(draft, patient);
+    try {
+      await this.#commit(draft, patient);
+    } catch (error) {
+      this.#pending.unshift(...pending.lines);
+      this.#recordChanged ||= pending.recordChanged;
+      throw error;
+    }
     for (const event of events) this.#applied(event);
     return events.length;
   }
@@ -190,7 +209,7 @@ export class Writer {
           throw new RunError("run_exists", `Cannot start run "${this.log.run}": it exists`);
         const next = new Summary();
         next.apply(started, Date.now());
-        return { lines: [encodeEvent(started)], record: this.#options.record(next) };
+        return { lines: [encodeEvent(started)], record: this.#options.record(next, this.owner) };
       };
       try {
         await this.#commit(draft, false);
@@ -233,6 +252,13 @@ export class Writer {
     } else this.#push(text === event.text ? event : { ...event, text });
   }
 
+  /** The first half of a character of which the second never came: kept as it is. */
+  #pushHalf(id: string): void {
+    const half = this.#halves.get(id);
+    if (half) this.#push(half);
+    this.#halves.delete(id);
+  }
+
   #push(pending: Pending): void {
     this.#pending.push(pending);
     this.#pendingBytes += typeof pending === "string" ? pending.length : pending.text.length;
@@ -253,23 +279,30 @@ export class Writer {
   }
 
   async #commitPending(): Promise<void> {
-    const lines = this.#pending.map((each) => (typeof each === "string" ? each : encodeEvent(each)));
+    const { lines, recordChanged } = this.#takePending();
+    if (lines.length === 0) return;
+    const record = () => (recordChanged ? this.#options.record(this.summary, this.owner) : undefined);
+    await this.#commit(() => ({ lines, record: record() }), true);
+  }
+
+  #takePending(): { readonly lines: readonly string[]; readonly recordChanged: boolean } {
+    const taken = {
+      lines: this.#pending.map((each) => (typeof each === "string" ? each : encodeEvent(each))),
+      recordChanged: this.#recordChanged,
+    };
     this.#pending = [];
     this.#pendingBytes = 0;
-    const changed = this.#recordChanged;
     this.#recordChanged = false;
-    await this.#commit(
-      () => ({ lines, record: changed ? this.#options.record(this.summary) : undefined }),
-      true,
-    );
-    if (this.summary.terminal) this.#close();
+    return taken;
   }
 
   /** Commits one batch. `patient`: the store's refusals are waited out. */
   async #commit(draft: () => Draft, patient: boolean): Promise<void> {
     const tried = new Set<string>();
-    let delay = 50;
+    let delay = FIRST_RETRY_MS;
     while (true) {
+      // Also after a refusal: what was read then may have been the end.
+      if (this.#closed) throw this.#closed;
       const { lines, record } = draft();
       const by = `${this.#options.holder}.${(appends++).toString(36)}`;
       const batch = sealBatch(this.#tail, lines, Date.now(), by);
@@ -282,18 +315,15 @@ export class Writer {
           return;
         }
       } catch (error) {
-        // The answer may be all that was lost: then the batch is there, and the next look finds it.
-        if (!patient) {
-          if (await this.#missed(tried)) return;
-          throw error;
-        }
+        // The answer may be all that was lost: then the batch is there.
+        if (await this.#missed(tried).catch(() => false)) return;
+        if (!patient) throw error;
         this.#options.onTrouble?.(error);
         await wait(delay);
         delay = Math.min(delay * 2, RETRY_MS);
         continue;
       }
       if (await this.#missed(tried)) return;
-      if (this.#closed) throw this.#closed;
     }
   }
 

@@ -1,9 +1,13 @@
 import { createHash, randomBytes } from "node:crypto";
 
-/** A new run id: 20 characters of `[0-9a-z]`, sorted by time, with 62 random bits. */
+let lastTime = 0;
+let lastRandom = 0n;
+
+/** A new run id: 20 characters of `[0-9a-z]` with 60 random bits, sorted by time; of one process also within a ms. */
 export function newId(now = Date.now()): string {
-  const random = randomBytes(8).readBigUInt64BE() >> 2n;
-  return now.toString(36).padStart(8, "0") + random.toString(36).padStart(12, "0");
+  lastRandom = now === lastTime ? lastRandom + 1n : randomBytes(8).readBigUInt64BE() >> 4n;
+  lastTime = now;
+  return now.toString(36).padStart(8, "0") + lastRandom.toString(36).padStart(12, "0");
 }
 
 /** A name for this process among all that ever wrote to a store. */

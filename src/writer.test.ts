@@ -1,0 +1,272 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { StreamEvent, TerminalEvent } from "./events.ts";
+import { Log } from "./log.ts";
+import { toRecord } from "./run-info.ts";
+import type { Store } from "./store.ts";
+import { memoryStore } from "./stores/memory.ts";
+import { faultyStore } from "./testing/faulty-store.ts";
+import { Writer } from "./writer.ts";
+
+const started: StreamEvent = { type: "run.started", v: 1, agent: "test", input: "Hello" };
+const finish = (): TerminalEvent => ({ type: "run.finished", cost: 0 });
+
+function writerOn(store: Store, holder = "w", onMissed?: (type: string) => void): Writer {
+  return new Writer({
+    log: new Log(store, "r"),
+    holder,
+    record: (summary, owner) => toRecord("r", summary, owner),
+    onMissed: (entry) => onMissed?.(entry.type),
+  });
+}
+
+async function begun(store: Store): Promise<Writer> {
+  const writer = writerOn(store);
+  expect(await writer.begin(started)).toBe(true);
+  return writer;
+}
+
+async function logOf(store: Store): Promise<StreamEvent[]> {
+  return (await new Log(store, "r").entries()).map((entry) => entry.event);
+}
+
+const types = async (store: Store) => (await logOf(store)).map((event) => event.type);
+
+describe("Writer", () => {
+  it("[F2] merges deltas of one block that wait for the same commit; their text stays the same, byte for byte", async () => {
+    const store = memoryStore();
+    const writer = await begun(store);
+    writer.write({ type: "text.started", id: "1" });
+    for (const text of ["He", "llo", " ", "you"]) writer.write({ type: "text.delta", id: "1", text });
+    writer.write({ type: "reasoning.delta", id: "2", text: "hm" });
+    writer.write({ type: "text.delta", id: "1", text: "!" });
+    await writer.flushed();
+    expect((await logOf(store)).slice(2)).toEqual([
+      { type: "text.delta", id: "1", text: "Hello you" },
+      { type: "reasoning.delta", id: "2", text: "hm" },
+      { type: "text.delta", id: "1", text: "!" },
+    ]);
+  });
+
+  it("[F2] keeps a character whole that two deltas share, and half of one where the other half never comes", async () => {
+    const store = memoryStore();
+    const writer = await begun(store);
+    writer.write({ type: "text.started", id: "1" });
+    writer.write({ type: "text.delta", id: "1", text: "a\ud83d" });
+    await writer.flushed();
+    writer.write({ type: "text.delta", id: "1", text: "\ude00b\ud83d" });
+    await writer.flushed();
+    writer.write({ type: "text.finished", id: "1" });
+    await writer.end(finish);
+    const texts = (await logOf(store)).map((event) => (event.type === "text.delta" ? event.text : ""));
+    expect(texts.filter(Boolean)).toEqual(["a", "😀b", "\ud83d"]);
+  });
+
+  it("[F1] ends in one batch: what is open is closed, then comes the terminal event, and nothing after it", async () => {
+    const store = memoryStore();
+    const writer = await begun(store);
+    writer.write({ type: "step.started", step: 1 });
+    writer.write({ type: "text.started", id: "1" });
+    writer.write({ type: "tool.called", callId: "c", name: "clock", input: {} });
+    await writer.end(() => ({ type: "run.failed", code: "timeout", message: "Too late", cost: null }));
+    expect((await logOf(store)).slice(4)).toEqual([
+      { type: "text.finished", id: "1", interrupted: true },
+      { type: "tool.failed", callId: "c", name: "clock", code: "interrupted", message: "Too late" },
+      { type: "step.finished", step: 1, finishReason: "interrupted", usage: null, cost: null },
+      { type: "run.failed", code: "timeout", message: "Too late", cost: null },
+    ]);
+    const batches = await store.read("r", 4, 1_000_000);
+    expect(batches).toHaveLength(1);
+    const more = { type: "text.delta", id: "1", text: "late" } as const;
+    expect(() => writer.write(more)).toThrow('Cannot append to run "r": it ended with "run.failed"');
+    await expect(writer.append([more])).rejects.toMatchObject({ code: "run_closed" });
+  });
+
+  it("[F27] refuses a bad event and keeps what came before and what comes after", async () => {
+    const store = memoryStore();
+    const writer = await begun(store);
+    writer.write({ type: "text.started", id: "1" });
+    expect(() => writer.write({ type: "text.delta", id: 5, text: "x" } as never)).toThrow(
+      '"id" must be a string',
+    );
+    await expect(
+      writer.append([{ type: "text.finished", id: "1" }, { type: "nonsense" } as never]),
+    ).rejects.toThrow("no such type");
+    await writer.end(finish);
+    expect(await types(store)).toEqual(["run.started", "text.started", "text.finished", "run.finished"]);
+  });
+
+  it("[F12] refuses a status that cannot follow the one before", async () => {
+    const writer = await begun(memoryStore());
+    const status = (status: string) => writer.write({ type: "status", status } as StreamEvent);
+    for (const each of ["starting", "working", "working", "waiting", "working", "completed"]) status(each);
+    expect(() => status("waiting")).toThrow('Cannot accept status "waiting": it cannot follow "completed"');
+    writer.write({ type: "status", status: "waiting", agent: "another" });
+  });
+
+  it("[F32] resolves an append with its places, and with what was written before it in front", async () => {
+    const store = memoryStore();
+    const writer = await begun(store);
+    writer.write({ type: "text.started", id: "1" });
+    const { first, tail } = await writer.append([
+      { type: "text.delta", id: "1", text: "a" },
+      { type: "text.delta", id: "1", text: "b" },
+    ]);
+    expect([first, tail.seq]).toEqual([3, 4]);
+    expect(await types(store)).toEqual(["run.started", "text.started", "text.delta", "text.delta"]);
+  });
+
+  it("[F8] cuts a tool's output of 5 MB, and says how long it was", async () => {
+    const store = memoryStore();
+    const writer = await begun(store);
+    writer.write({
+      type: "tool.returned",
+      callId: "c",
+      name: "big",
+      output: "x".repeat(5_000_000),
+      durationMs: 1,
+    });
+    await writer.flushed();
+    const last = (await logOf(store)).at(-1);
+    expect(last).toMatchObject({ truncated: { bytes: 5_000_000 } });
+    expect(JSON.stringify(last).length).toBeLessThan(300_000);
+  });
+
+  it("[F77] asks its agent to wait when it is far ahead of the commit", async () => {
+    let release = () => {};
+    const store = memoryStore();
+    const gate = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const writer = await begun(store);
+    const slow = writerOn({
+      ...faultyStore(store, {}),
+      append: async (...args) => gate.then(() => store.append(...args)),
+    });
+    await slow.load();
+    let written = 0;
+    while (!slow.room()) slow.write({ type: "custom", name: "app.n", data: written++ });
+    expect(written).toBeGreaterThan(100);
+    expect(written).toBeLessThanOrEqual(257);
+    release();
+    await slow.room();
+    expect(slow.room()).toBeUndefined();
+    expect(await types(store)).toHaveLength(1 + written);
+    expect(writer.closed).toBeUndefined();
+  });
+
+  it("reads what others appended, renumbers its batch and goes on", async () => {
+    const store = memoryStore();
+    await begun(store);
+    const missed: string[] = [];
+    const owner = writerOn(store, "owner", (type) => missed.push(type));
+    const other = writerOn(store, "other");
+    await owner.load();
+    await other.load();
+    await other.append([{ type: "input.message", message: { id: "u", role: "user", parts: [] } }]);
+    owner.write({ type: "text.started", id: "1" });
+    await owner.flushed();
+    expect(missed).toEqual(["input.message"]);
+    expect(await types(store)).toEqual(["run.started", "input.message", "text.started"]);
+  });
+
+  it("[F78] asks again how the run ends when a cancel came first", async () => {
+    const store = memoryStore();
+    await begun(store);
+    const owner = writerOn(store, "owner");
+    const other = writerOn(store, "other");
+    await owner.load();
+    await other.load();
+    await other.append([{ type: "input.cancel" }]);
+    await owner.end(({ cancel, totals }) => (cancel ? { type: "run.cancelled", ...totals } : finish()));
+    expect(await types(store)).toEqual(["run.started", "input.cancel", "run.cancelled"]);
+  });
+
+  it("waits out a store that refuses, and says so", async () => {
+    const store = memoryStore();
+    await begun(store);
+    let refusals = 2;
+    const trouble: unknown[] = [];
+    const writer = new Writer({
+      log: new Log(faultyStore(store, { refuse: () => refusals-- > 0 }), "r"),
+      holder: "w",
+      record: (summary, owner) => toRecord("r", summary, owner),
+      onTrouble: (error) => trouble.push(error),
+    });
+    await writer.load();
+    writer.write({ type: "text.started", id: "1" });
+    await writer.flushed();
+    expect(trouble).toHaveLength(2);
+    expect(await types(store)).toEqual(["run.started", "text.started"]);
+  });
+
+  it("[F1] [F48] whatever is lost and whoever writes, nothing is doubled or reordered and there is one end", async () => {
+    const answers = fc.array(fc.integer({ min: 0, max: 99 }), { minLength: 64, maxLength: 64 });
+    await fc.assert(
+      fc.asyncProperty(
+        answers,
+        fc.integer({ min: 1, max: 40 }),
+        fc.boolean(),
+        async (dice, count, cancels) => {
+          const store = memoryStore();
+          await begun(store);
+          let throws = 0;
+          const faulty = faultyStore(store, { loseAnswer: () => (dice[throws++ % dice.length] ?? 0) < 20 });
+          const owner = writerOn(faulty, "owner");
+          const input = writerOn(faulty, "input");
+          const reaper = writerOn(faulty, "reaper");
+          for (const writer of [owner, input, reaper]) await writer.load();
+          const work = async () => {
+            for (let i = 0; i < count; i++) {
+              try {
+                owner.write({ type: "custom", name: "app.n", data: i });
+              } catch (error) {
+                expect(error).toMatchObject({ code: "run_closed" });
+                return;
+              }
+              if ((dice[i] ?? 0) % 3 === 0) await owner.flushed();
+            }
+            await owner.end(({ cancel, totals }) =>
+              cancel ? { type: "run.cancelled", ...totals } : finish(),
+            );
+          };
+          // Refused and not there: the sender tries again. Closed: it was too late.
+          const send = async (event: StreamEvent): Promise<void> => {
+            try {
+              await input.append([event]);
+            } catch (error) {
+              if ((error as { code?: string }).code !== "run_closed") await send(event);
+            }
+          };
+          const say = async () => {
+            for (let i = 0; i < 3; i++) {
+              await send({ type: "input.message", message: { id: `u${i}`, role: "user", parts: [] } });
+            }
+            if (cancels) await send({ type: "input.cancel" });
+          };
+          const reap = async () => {
+            await reaper.end(({ totals }) => ({
+              type: "run.failed",
+              code: "producer_lost",
+              message: "gone",
+              ...totals,
+            }));
+          };
+          await Promise.all([work(), say(), (dice[0] ?? 0) % 2 ? reap() : undefined]);
+          const log = await logOf(store);
+          const numbers = log.flatMap((event) => (event.type === "custom" ? [event.data as number] : []));
+          expect(numbers).toEqual(numbers.map((_, index) => index));
+          const said = log.flatMap((event) => (event.type === "input.message" ? [event.message.id] : []));
+          expect(said).toEqual(said.map((_, index) => `u${index}`));
+          const ends = log.flatMap(({ type }, index) =>
+            /^run\.(finished|failed|cancelled)$/.test(type) ? [index] : [],
+          );
+          expect(ends).toEqual([log.length - 1]);
+          const asked = log.some(({ type }) => type === "input.cancel");
+          if (asked) expect(log.at(-1)?.type).not.toBe("run.finished");
+        },
+      ),
+      { numRuns: 150 },
+    );
+  });
+});

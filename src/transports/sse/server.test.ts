@@ -113,7 +113,7 @@ describe("sseResponse", () => {
     const response = sseResponse(
       async function* (signal) {
         yield [{ data: "{}" }];
-        await new Promise((resolve) => signal.addEventListener("abort", resolve));
+        if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve));
       },
       { signal: stop.signal },
     );

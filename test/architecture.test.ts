@@ -1,0 +1,84 @@
+import { globSync, readFileSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
+import { describe, expect, it } from "vitest";
+
+const root = join(import.meta.dirname, "..");
+
+/** Which folders of `src` a folder may import; "." is the core, the files at the top. Data flows one way. */
+const mayImport: Record<string, readonly string[]> = {
+  internal: ["internal"],
+  ".": [".", "internal"],
+  stores: ["stores", ".", "internal"],
+  ai: ["ai", ".", "internal"],
+  protocols: ["protocols", ".", "internal"],
+  transports: ["transports", ".", "internal"],
+  server: ["server", "protocols", "transports", ".", "internal"],
+  client: ["client", "transports", ".", "internal"],
+  cli: ["cli", "client", "server", "stores", "ai", "transports", ".", "internal"],
+  testing: ["testing", "server", "stores", "ai", "transports", "protocols", ".", "internal"],
+};
+
+interface Import {
+  readonly from: string;
+  readonly to: string;
+}
+
+const files = globSync("src/**/*.ts", { cwd: root }).filter((file) => !file.endsWith(".test.ts"));
+
+function importsOf(file: string): string[] {
+  const text = readFileSync(join(root, file), "utf8");
+  return [...text.matchAll(/(?:from|import\()\s*"([^"]+)"/g)].map((match) => match[1]!);
+}
+
+const folderOf = (file: string) => {
+  const [, folder, ...rest] = file.split("/");
+  return rest.length > 0 ? folder! : ".";
+};
+
+const inside: Import[] = files.flatMap((file) =>
+  importsOf(file)
+    .filter((to) => to.startsWith("."))
+    .map((to) => ({ from: file, to: normalize(join(dirname(file), to)) })),
+);
+
+describe("the architecture", () => {
+  it("is seen whole: every import leads to a file of src", () => {
+    expect(inside.length).toBeGreaterThan(50);
+    expect(inside.filter(({ to }) => !files.includes(to))).toEqual([]);
+  });
+
+  it("lets each folder import only what stands before it", () => {
+    const against = inside.filter(({ from, to }) => !mayImport[folderOf(from)]?.includes(folderOf(to)));
+    expect(against).toEqual([]);
+  });
+
+  it("keeps stores, protocols and transports apart from their siblings", () => {
+    const family = (file: string) => file.split("/").slice(0, 3).join("/");
+    const across = inside.filter(
+      ({ from, to }) =>
+        ["protocols", "transports"].includes(folderOf(from)) &&
+        folderOf(from) === folderOf(to) &&
+        family(from) !== family(to),
+    );
+    expect(across).toEqual([]);
+  });
+
+  it("keeps Node and packages out of what runs in a browser", () => {
+    const browser = files.filter((file) => file.startsWith("src/client/"));
+    const seen = new Set(browser);
+    for (const file of seen) for (const { from, to } of inside) if (from === file) seen.add(to);
+    const foreign = [...seen].flatMap((file) =>
+      importsOf(file).filter((to) => !to.startsWith(".") && to !== "eventsource-parser"),
+    );
+    expect(foreign).toEqual([]);
+  });
+
+  it("imports provider packages only where they are used, when they are used", () => {
+    const optional = ["@ai-sdk/anthropic", "@ai-sdk/google", "@ai-sdk/openai"];
+    const static_ = files.filter((file) => {
+      const text = readFileSync(join(root, file), "utf8");
+      return optional.some((name) => new RegExp(`^import (?!type).*"${name}"`, "m").test(text));
+    });
+    expect(static_).toEqual([]);
+  });
+});

@@ -54,6 +54,8 @@ export class Execution {
   readonly #gaveUp = Promise.withResolvers<Outcome>();
   #messages: EventOf<"input.message">[] = [];
   #asked = false;
+  /** Whether the agent takes messages while it works. */
+  #listens = false;
   readonly #startedAt = performance.now();
   #lastEventAt = this.#startedAt;
   #spoken = false;
@@ -72,12 +74,14 @@ export class Execution {
       while (true) {
         const outcome = await Promise.race([this.#drive(log), this.#gaveUp.promise]);
         await this.writer.flushed();
-        if (outcome.asked && !outcome.failure && !this.#abort.signal.aborted && !this.writer.closed) {
+        const stopped = outcome.failure || this.#abort.signal.aborted || this.writer.closed;
+        const unheard = this.#listens && this.#messages.length > 0;
+        if (!stopped && (outcome.asked || unheard)) {
           if (this.writer.summary.approvals.size > 0) return undefined;
-          // The answers came while it still worked.
+          // The answers, or a message, came while it was about to return.
           log = await this.writer.log.entries();
-          const seen = new Set(log.map(({ event }) => event.type === "input.message" && event.message.id));
-          this.#messages = this.#messages.filter(({ message }) => !seen.has(message.id));
+          const told = new Set(log.map(({ event }) => event.type === "input.message" && event.message.id));
+          this.#messages = this.#messages.filter(({ message }) => !told.has(message.id));
           continue;
         }
         const failure = this.#abort.signal.aborted ? this.#stopped : outcome.failure;
@@ -140,7 +144,10 @@ export class Execution {
         this.#write(event);
         await this.writer.room();
       },
-      takeMessages: () => this.#messages.splice(0),
+      takeMessages: () => {
+        this.#listens = true;
+        return this.#messages.splice(0);
+      },
     };
   }
 

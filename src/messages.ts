@@ -42,6 +42,7 @@ class MessageBuilder {
         this.#drafts.push(draftOf(event.message));
         break;
       case "step.started":
+      case "step.finished":
         this.#begin();
         break;
       case "step.retried":

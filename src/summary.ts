@@ -86,8 +86,11 @@ export class Summary {
         return true;
       case "step.finished":
         this.#stepOpen = false;
-        // A step that was cut off before its provider told anything leaves the totals as they are known.
-        if (event.usage === null && event.finishReason === "interrupted") return true;
+        // A step that was cut off before its provider told anything leaves what is known as it is.
+        if (event.usage === null && event.finishReason === "interrupted") {
+          if (!this.usage) this.cost = null;
+          return true;
+        }
         if (event.usage) this.usage = addUsage(this.usage, event.usage);
         this.cost = this.cost === null || event.cost === null ? null : this.cost + event.cost;
         return true;

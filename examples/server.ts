@@ -1,11 +1,5 @@
 // A server with one agent and one tool. `node examples/server.ts` runs it, asks it something and stops.
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-
-const folder = mkdtempSync(join(tmpdir(), "runlog-example-"));
-const port = 0;
 
 // #region server
 import { createHub } from "runlog";
@@ -20,8 +14,8 @@ const weather = tool({
   execute: ({ city }) => `Sunny in ${city}`,
 });
 const agent = new Agent({ name: "assistant", model: "demo", tools: { weather } });
-const hub = await createHub({ store: sqliteStore(join(folder, "runs.db")), agents: [agent] });
-const server = await listen({ hub, port });
+const hub = await createHub({ store: sqliteStore("runs.db"), agents: [agent] });
+const server = await listen({ hub, port: Number(process.env.PORT ?? 8000) });
 // #endregion
 
 const response = await fetch(`${server.url}/chat`, {
@@ -37,4 +31,3 @@ console.log(text);
 
 await server.stop();
 await hub.store[Symbol.asyncDispose]();
-rmSync(folder, { recursive: true });

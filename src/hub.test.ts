@@ -64,7 +64,7 @@ async function isWaiting(run: Run): Promise<void> {
 }
 
 describe("Hub.start", () => {
-  it("[F1] [F82] writes one start, what the agent yields, and one end", async () => {
+  it("[P1] [F1] [F82] writes one start, what the agent yields, and one end", async () => {
     const hub = await hubWith([echo]);
     const { run, created } = await hub.start({ input: "Hello" });
     expect(created).toBe(true);
@@ -78,7 +78,7 @@ describe("Hub.start", () => {
     ]);
   });
 
-  it("[F24] [F25] numbers the entries 1, 2, 3, ... and dates them", async () => {
+  it("[P4] [F24] [F25] numbers the entries 1, 2, 3, ... and dates them", async () => {
     const hub = await hubWith([echo]);
     const { run } = await hub.start({ input: "Hello" });
     await run.ended();
@@ -87,7 +87,7 @@ describe("Hub.start", () => {
     for (const { at } of entries) expect(new Date(at).getFullYear()).toBeGreaterThan(2020);
   });
 
-  it("[F26] says the version of the events first", async () => {
+  it("[P18] [F26] says the version of the events first", async () => {
     const hub = await hubWith([echo]);
     const { run } = await hub.start({ input: "Hello" });
     expect((await run.log.entry(1))?.event).toMatchObject({ type: "run.started", v: 1 });

@@ -74,7 +74,7 @@ const problemOf = async (response: Response) => ({
 });
 
 describe("POST /runs", () => {
-  it("answers 201 with the run and where it is", async () => {
+  it("[P2] answers 201 with the run and where it is", async () => {
     const { ask } = await serve();
     const response = await ask("/runs", { json: { input: "Hello", metadata: { user: 7 } } });
     expect(response.status).toBe(201);
@@ -94,7 +94,7 @@ describe("POST /runs", () => {
     expect(response.headers.get("runlog-run")).toMatch(/^[0-9a-z]{20}$/);
   });
 
-  it("starts one run for one Idempotency-Key, and refuses another request under it", async () => {
+  it("[P3] starts one run for one Idempotency-Key, and refuses another request under it", async () => {
     const { ask } = await serve();
     const headers = { "idempotency-key": "k1" };
     const first = await ask("/runs", { json: { input: "Hello" }, headers });
@@ -107,7 +107,7 @@ describe("POST /runs", () => {
     });
   });
 
-  it("refuses what it cannot start, and says why", async () => {
+  it("[P17] refuses what it cannot start, and says why", async () => {
     const { ask } = await serve();
     const refused = async (json: unknown, status: number, detail: string) => {
       expect(await problemOf(await ask("/runs", { json }))).toMatchObject({
@@ -134,7 +134,7 @@ describe("POST /runs", () => {
 });
 
 describe("GET /runs/:id/events", () => {
-  it("[F53] is SSE for who does not say otherwise: { seq, at, event } with the cursor as id, and an end", async () => {
+  it("[P5] [F53] is SSE for who does not say otherwise: { seq, at, event } with the cursor as id, and an end", async () => {
     const { ask, ended, hub } = await serve();
     const run = await ended();
     const messages = await sse(await ask(`/runs/${run}/events`));
@@ -148,7 +148,7 @@ describe("GET /runs/:id/events", () => {
     );
   });
 
-  it("[F54] resumes after Last-Event-ID or ?after=, with nothing left out and nothing twice", async () => {
+  it("[P6] [F54] resumes after Last-Event-ID or ?after=, with nothing left out and nothing twice", async () => {
     const { ask, ended } = await serve();
     const run = await ended();
     const all = await sse(await ask(`/runs/${run}/events`));
@@ -161,7 +161,7 @@ describe("GET /runs/:id/events", () => {
     }
   });
 
-  it("[F54] answers 204 once there is nothing left to show, so that an EventSource stays away", async () => {
+  it("[P8] [F54] answers 204 once there is nothing left to show, so that an EventSource stays away", async () => {
     const { ask, ended } = await serve();
     const run = await ended();
     const last = (await sse(await ask(`/runs/${run}/events`))).at(-1);
@@ -170,7 +170,7 @@ describe("GET /runs/:id/events", () => {
     );
   });
 
-  it("[F71] is NDJSON or a JSON page for who asks for it", async () => {
+  it("[P9] [F71] is NDJSON or a JSON page for who asks for it", async () => {
     const { ask, ended } = await serve();
     const run = await ended();
     const ndjson = await (
@@ -197,7 +197,7 @@ describe("GET /runs/:id/events", () => {
     expect(lines.map(({ seq }) => seq)).toEqual(lines.map((_, index) => index + 1));
   });
 
-  it("shows only the types that are asked for, and always the end", async () => {
+  it("[P10] shows only the types that are asked for, and always the end", async () => {
     const { ask, ended } = await serve();
     const run = await ended();
     const types = (await sse(await ask(`/runs/${run}/events?types=text.delta,tool.called`))).map(
@@ -206,7 +206,7 @@ describe("GET /runs/:id/events", () => {
     expect(types).toEqual(["tool.called", "text.delta", "run.finished"]);
   });
 
-  it("[F54] resets a viewer whose cursor is not of this log; refuses it where there is no stream", async () => {
+  it("[P7] [F54] resets a viewer whose cursor is not of this log; refuses it where there is no stream", async () => {
     const { ask, ended } = await serve();
     const [run, other] = [await ended(), await ended({ input: "Another" })];
     const foreign = (await sse(await ask(`/runs/${other}/events`)))[2]?.id;
@@ -235,7 +235,7 @@ describe("GET /runs/:id/events", () => {
 });
 
 describe("other routes of a run", () => {
-  it("GET /runs/:id tells status, input, usage, cost, times and the last cursor", async () => {
+  it("[P14] GET /runs/:id tells status, input, usage, cost, times and the last cursor", async () => {
     const { ask, ended, hub } = await serve();
     const run = await ended();
     const last = await hub.run(run).log.last();
@@ -284,7 +284,7 @@ describe("other routes of a run", () => {
     expect((await ask(`/runs/${run}`)).status).toBe(404);
   });
 
-  it("[F32] POST events appends what a producer elsewhere says; wrong shapes change nothing", async () => {
+  it("[P12] [F32] POST events appends what a producer elsewhere says; wrong shapes change nothing", async () => {
     const { ask, started } = await serve();
     const run = await started({ agent: null });
     const append = (json: unknown) => ask(`/runs/${run}/events`, { json });
@@ -315,7 +315,7 @@ describe("other routes of a run", () => {
     expect(await problemOf(await ask("/runs/none/events", { json: [] }))).toMatchObject({ status: 404 });
   });
 
-  it("POST input takes a message as a text, and refuses what is no input", async () => {
+  it("[P11] POST input takes a message as a text, and refuses what is no input", async () => {
     const { ask, started } = await serve();
     const run = await started({ agent: "endless", input: "x" });
     const send = (json: unknown) => ask(`/runs/${run}/input`, { json });
@@ -328,7 +328,7 @@ describe("other routes of a run", () => {
 });
 
 describe("POST /chat", () => {
-  it("streams one compact object for each line of data, and names the run", async () => {
+  it("[P13] streams one compact object for each line of data, and names the run", async () => {
     const { ask } = await serve();
     const response = await ask("/chat", { json: { input: "Hello", stream: true } });
     expect(response.headers.get("runlog-run")).toBeTruthy();
@@ -369,7 +369,7 @@ describe("POST /chat", () => {
 });
 
 describe("who may ask", () => {
-  it("serves only this machine's names without a token: a rebound DNS name is refused", async () => {
+  it("[P16] serves only this machine's names without a token: a rebound DNS name is refused", async () => {
     const { ask } = await serve();
     for (const host of ["evil.example", "localhost.evil.example", "127.0.0.1.nip.io:8000", "10.0.0.5"]) {
       expect(await problemOf(await ask("/runs", { headers: { host } }))).toMatchObject({
@@ -447,7 +447,7 @@ describe("the server", () => {
     expect(await (await ask("/health")).json()).toMatchObject({ status: "ok", store: { class: "D0" } });
   });
 
-  it("answers what is not there, and what goes wrong inside, as problem JSON without a stack", async () => {
+  it("[P15] answers what is not there, and what goes wrong inside, as problem JSON without a stack", async () => {
     const errors: unknown[] = [];
     const { ask, hub } = await serve({ onError: (error) => errors.push(error) });
     expect(await problemOf(await ask("/nowhere"))).toMatchObject({ status: 404, code: "not_found" });

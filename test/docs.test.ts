@@ -1,0 +1,28 @@
+import { existsSync, globSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { documents, quoted } from "../scripts/docs.ts";
+
+const root = join(import.meta.dirname, "..");
+const read = (file: string) => readFileSync(join(root, file), "utf8");
+
+describe("the documents", () => {
+  it.each(documents)("%s quotes the examples as they are (npm run docs writes it anew)", (document) => {
+    expect(quoted(document)).toBe(read(document));
+  });
+
+  it.each(["AGENTS.md", ...documents])("%s links only to what is there", (document) => {
+    const links = [...read(document).matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map((match) => match[1]!);
+    expect(links.filter((link) => !existsSync(join(root, link)))).toEqual([]);
+  });
+
+  it("have no section of PROTOCOL.md that no test cites, and no test cites a section that is not there", () => {
+    const sections = [...read("PROTOCOL.md").matchAll(/^## (P\d+) /gm)].map((match) => match[1]!);
+    const tests = globSync(["src/**/*.test.ts", "test/**/*.test.ts"], { cwd: root });
+    const cited = new Set(
+      tests.flatMap((file) => [...read(file).matchAll(/\[(P\d+)\]/g)].map((match) => match[1]!)),
+    );
+    expect([...cited].filter((section) => !sections.includes(section))).toEqual([]);
+    expect(sections.filter((section) => !cited.has(section))).toEqual([]);
+  });
+});

@@ -249,6 +249,20 @@ describe("approval", () => {
     ]);
   });
 
+  it("[F87] hears a message that came as it was about to return, if it takes messages at all", async () => {
+    const hub = await hubWith([
+      async function* attentive({ run, entries, takeMessages }): AgentStream {
+        takeMessages();
+        yield { type: "custom", name: "app.round", data: entries.length > 0 };
+        if (entries.length > 0) return;
+        await hub.run(run).send({ type: "input.message", message: { id: "u1", role: "user", parts: [] } });
+      },
+    ]);
+    const { run } = await hub.start({ input: "x" });
+    await run.ended();
+    expect(await typesOf(run)).toEqual(["run.started", "custom", "input.message", "custom", "run.finished"]);
+  });
+
   it("outlives its process: another one takes the answer and goes on", async () => {
     const store = memoryStore();
     const first = await createHub({ store, agents: [careful] });
@@ -282,6 +296,7 @@ describe("approval", () => {
     const { run } = await hub.start({ input: "Pay" });
     await isWaiting(run);
     await run.cancel({ reason: "Changed my mind" });
+    await run.ended();
     expect((await typesOf(run)).slice(-3)).toEqual(["input.cancel", "tool.failed", "run.cancelled"]);
   });
 });
@@ -311,7 +326,7 @@ describe("Hub.cancel", () => {
     const { run } = await hub.start({ input: "x" });
     await run.cancel();
     await vi.advanceTimersByTimeAsync(10_000);
-    expect(await run.info()).toMatchObject({ status: "cancelled" });
+    expect(await run.ended()).toMatchObject({ status: "cancelled" });
   });
 
   it("[F78] is obeyed for a run of a process that does not react: the one that was asked writes the end", async () => {
@@ -322,7 +337,7 @@ describe("Hub.cancel", () => {
     const other = await hubWith([], { store });
     await other.run(run.id).cancel();
     await vi.advanceTimersByTimeAsync(5_000);
-    expect(await run.info()).toMatchObject({ status: "cancelled" });
+    expect(await run.ended()).toMatchObject({ status: "cancelled" });
   });
 });
 
@@ -491,7 +506,7 @@ describe("a run that a producer elsewhere writes", () => {
     await vi.advanceTimersByTimeAsync(900);
     expect(await run.info()).toMatchObject({ status: "running" });
     await vi.advanceTimersByTimeAsync(200);
-    expect(await run.info()).toMatchObject({ status: "failed", error: { code: "producer_lost" } });
+    expect(await run.ended()).toMatchObject({ status: "failed", error: { code: "producer_lost" } });
   });
 
   it("[F78] is cancelled whatever the producer says of its end", async () => {

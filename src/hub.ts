@@ -235,7 +235,6 @@ export class Hub implements AsyncDisposable {
     const live = this.#executions.get(id);
     const writer = live?.execution.writer ?? (await this.#open(id));
     if (writer.summary.terminal || writer.summary.cancel) return;
-    const waiting = writer.summary.waiting && !live;
     try {
       await writer.append([event]);
     } catch (error) {
@@ -243,12 +242,15 @@ export class Hub implements AsyncDisposable {
       if (writer.summary.terminal) return;
       throw error;
     }
-    if (live) live.execution.stop();
-    else if (waiting) await this.#endCancelled(writer);
-    else
+    // Asked anew: the agent may have returned to wait meanwhile, and then nobody is there to obey.
+    const working = this.#executions.get(id);
+    if (working) working.execution.stop();
+    else if (writer.summary.waiting) await this.#endCancelled(writer);
+    else {
       void wait(CANCEL_MS)
         .then(() => this.#endCancelled(writer))
         .catch((error) => this.#report(error, id));
+    }
   }
 
   /** @internal */

@@ -88,7 +88,8 @@ describe("Log.follow", () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const store = memoryStore();
     const tail = await write(store, "r", [delta("old"), delta("old")]);
-    const all = collect(new Log(store, "r").follow({ pollMs: 1_000 }));
+    const log = new Log(faultyStore(store, { loseHints: true }), "r");
+    const all = collect(log.follow({ pollMs: 1_000 }));
     await vi.advanceTimersByTimeAsync(1);
     await store.delete("r", tail);
     await write(store, "r", [delta("new"), finished]);

@@ -94,17 +94,24 @@ export class Log {
       if (isTerminalType(entries.at(-1)!.type)) return;
       position = tail;
     }
+    // Whether the store had nothing more when it was last asked: hints then say all there is to know.
+    let caughtUp = false;
     while (!signal?.aborted) {
       const handed = hints.take(position);
-      const batches = handed.length > 0 ? handed : await this.store.read(this.run, position.seq, SLICE_BYTES);
-      if (batches.length === 0) {
-        const lost = await this.#lost(position);
-        if (lost) {
+      let batches: readonly Batch[] = handed ?? [];
+      if (batches.length === 0 && (!caughtUp || !handed)) {
+        batches = await this.store.read(this.run, position.seq, SLICE_BYTES);
+        caughtUp = batches.length === 0;
+        if (caughtUp && (await this.#lost(position))) {
           yield { reset: "lost" };
           position = EMPTY;
-        } else if (position.seq === 0 && (await this.store.tail(this.run)).seq === 0) {
-          throw notFound(this.run);
-        } else await hints.wait(pollMs, signal);
+          caughtUp = false;
+          continue;
+        }
+      }
+      if (batches.length === 0) {
+        // A turn without a hint may be one of which the hint was lost.
+        caughtUp = await hints.wait(pollMs, signal);
         continue;
       }
       const entries: StoredEntry[] = [];
@@ -120,13 +127,15 @@ export class Log {
       if (broken) {
         yield { reset: "mismatch" };
         position = EMPTY;
+        caughtUp = false;
       } else if (isTerminalType(entries.at(-1)!.type)) return;
     }
   }
 
-  /** Whether the log no longer holds what was read. */
+  /** Whether the log no longer holds what was read. Throws `run_not_found` for one that never was. */
   async #lost(position: Tail): Promise<boolean> {
     const tail = await this.store.tail(this.run);
+    if (tail.seq === 0 && position.seq === 0) throw notFound(this.run);
     return tail.seq < position.seq || (tail.seq === position.seq && tail.check !== position.check);
   }
 }
@@ -147,35 +156,37 @@ class Hints implements Disposable {
   readonly #wakeup = new Wakeup();
   #batches: Batch[] = [];
   #bytes = 0;
+  /** Whether there was a hint of which nothing was kept. */
+  #dropped = false;
 
   constructor(store: Store, run: string) {
     this.#watch = store.watch(run, (batch) => {
       if (batch && this.#bytes < HINTED_BYTES) {
         this.#batches.push(batch);
         this.#bytes += batch.text.length;
-      }
+      } else this.#dropped = true;
       this.#wakeup.set();
     });
   }
 
-  /** The batches that continue a position, without reading; empty if there is any doubt. */
-  take(position: Tail): readonly Batch[] {
-    const batches = this.#batches;
+  /** The batches that continue a position; undefined where there is a doubt that only reading settles. */
+  take(position: Tail): readonly Batch[] | undefined {
+    const fresh = this.#batches.filter((batch) => batch.seq > position.seq);
+    const dropped = this.#dropped;
     this.#batches = [];
     this.#bytes = 0;
-    const first = batches.findIndex((batch) => batch.seq > position.seq);
-    if (first < 0) return [];
-    const rest = batches.slice(first);
+    this.#dropped = false;
     let at = position;
-    for (const batch of rest) {
-      const { before, first: begin, tail } = openBatch(batch);
-      if (before !== at.check || begin !== at.seq + 1) return [];
+    for (const batch of fresh) {
+      const { before, first, tail } = openBatch(batch);
+      if (before !== at.check || first !== at.seq + 1) return undefined;
       at = tail;
     }
-    return rest;
+    return dropped && fresh.length === 0 ? undefined : fresh;
   }
 
-  wait(pollMs: number, signal: AbortSignal | undefined): Promise<void> {
+  /** True if there was a hint. */
+  wait(pollMs: number, signal: AbortSignal | undefined): Promise<boolean> {
     return this.#wakeup.wait(pollMs, signal);
   }
 

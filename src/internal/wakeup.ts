@@ -8,15 +8,15 @@ export class Wakeup {
     this.#wake?.();
   }
 
-  /** Until it is set, the time is over, or the abort; then it is unset. */
-  wait(timeoutMs: number, abort?: AbortSignal): Promise<void> {
+  /** Until it is set, the time is over, or the abort; then it is unset. True if it was set. */
+  wait(timeoutMs: number, abort?: AbortSignal): Promise<boolean> {
     return new Promise((resolve) => {
       const done = () => {
         clearTimeout(timer);
         abort?.removeEventListener("abort", done);
         this.#wake = undefined;
+        resolve(this.#set);
         this.#set = false;
-        resolve();
       };
       const timer = setTimeout(done, timeoutMs);
       this.#wake = done;

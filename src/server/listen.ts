@@ -51,10 +51,11 @@ export async function listen(options: ListenOptions): Promise<Listening> {
     server.closeIdleConnections();
     await hub.drain(drainMs);
     stopping.abort();
-    // What has been written is flushed by the clients' reading; who does not read is cut off.
+    // A connection is idle once its client has read the end; who does not read is cut off.
+    const sweep = setInterval(() => server.closeIdleConnections(), 10);
     const cut = setTimeout(() => server.closeAllConnections(), 1_000);
-    server.closeIdleConnections();
     await closed;
+    clearInterval(sweep);
     clearTimeout(cut);
   };
   return {

@@ -1,5 +1,6 @@
 import { RunError } from "../errors.ts";
 import { Heartbeats } from "../internal/heartbeats.ts";
+import { soon } from "../internal/soon.ts";
 import { Watchers } from "../internal/watchers.ts";
 import type { Batch, RunRecord, Store, Tail } from "../store.ts";
 
@@ -32,25 +33,27 @@ class MemoryStore implements Store {
   readonly #heartbeats: Heartbeats;
   /** All records, newest first. Sorted again when one comes, goes or moves. */
   #newest: Log[] | undefined;
+  #queue: (() => void)[] = [];
   #disposed = false;
 
   constructor({ now }: MemoryStoreOptions) {
     this.#heartbeats = new Heartbeats(now);
   }
 
-  async append(run: string, expected: Tail, batch: Batch, record?: RunRecord): Promise<Tail | undefined> {
-    this.#check("append");
-    const log = this.#logs.get(run) ?? { batches: [] };
-    const tail = tailOf(log);
-    if (!same(tail, expected)) return tail;
-    log.batches.push(batch);
-    this.#logs.set(run, log);
-    if (record !== undefined) {
-      if (log.record?.startedAt !== record.startedAt) this.#newest = undefined;
-      log.record = { ...record, tags: [...record.tags] };
-    }
-    this.#wake(run, batch);
-    return undefined;
+  append(run: string, expected: Tail, batch: Batch, record?: RunRecord): Promise<Tail | undefined> {
+    return this.#inTurn("append", () => {
+      const log = this.#logs.get(run) ?? { batches: [] };
+      const tail = tailOf(log);
+      if (!same(tail, expected)) return tail;
+      log.batches.push(batch);
+      this.#logs.set(run, log);
+      if (record !== undefined) {
+        if (log.record?.startedAt !== record.startedAt) this.#newest = undefined;
+        log.record = { ...record, tags: [...record.tags] };
+      }
+      this.#watchers.wake(run, batch);
+      return undefined;
+    });
   }
 
   async read(run: string, after: number, maxBytes: number): Promise<readonly Batch[]> {
@@ -89,13 +92,14 @@ class MemoryStore implements Store {
     return found;
   }
 
-  async delete(run: string, expected: Tail): Promise<boolean> {
-    this.#check("delete");
-    if (!same(tailOf(this.#logs.get(run)), expected)) return false;
-    this.#logs.delete(run);
-    this.#newest = undefined;
-    this.#wake(run);
-    return true;
+  delete(run: string, expected: Tail): Promise<boolean> {
+    return this.#inTurn("delete", () => {
+      if (!same(tailOf(this.#logs.get(run)), expected)) return false;
+      this.#logs.delete(run);
+      this.#newest = undefined;
+      this.#watchers.wake(run);
+      return true;
+    });
   }
 
   watch(run: string, wake: (batch?: Batch) => void): Disposable {
@@ -108,15 +112,29 @@ class MemoryStore implements Store {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#flush();
     this.#disposed = true;
     this.#watchers.clear();
     this.#logs.clear();
     this.#newest = undefined;
   }
 
-  /** Later, so that no watcher runs inside the call that appends. */
-  #wake(run: string, batch?: Batch): void {
-    queueMicrotask(() => this.#watchers.wake(run, batch));
+  /**
+   * Does it with all that is asked for in this turn of the event loop, when the turn is over. As with a disk: an
+   * agent that never waits lets others run, and what it says meanwhile shares the next commit.
+   */
+  async #inTurn<Answer>(doing: string, work: () => Answer): Promise<Answer> {
+    this.#check(doing);
+    return new Promise((resolve) => {
+      if (this.#queue.length === 0) soon(() => this.#flush());
+      this.#queue.push(() => resolve(work()));
+    });
+  }
+
+  #flush(): void {
+    const queue = this.#queue;
+    this.#queue = [];
+    for (const work of queue) work();
   }
 
   #check(doing: string): void {

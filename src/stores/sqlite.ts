@@ -1,6 +1,7 @@
 import type { SQLOutputValue } from "node:sqlite";
 import { RunError } from "../errors.ts";
 import { Heartbeats } from "../internal/heartbeats.ts";
+import { soon } from "../internal/soon.ts";
 import { Watchers } from "../internal/watchers.ts";
 import type { Batch, Durability, RunRecord, Store, Tail } from "../store.ts";
 import { openSqliteFile, type SqliteFile, sqliteError } from "./sqlite-file.ts";
@@ -470,9 +471,6 @@ class SqliteStore implements Store {
     return lastId;
   }
 }
-
-// As it was when this file was loaded: timers that a test replaces would leave every append waiting.
-const soon = setImmediate;
 
 function isAppend(job: Append | Delete): job is Append {
   return job.batch !== undefined;

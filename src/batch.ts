@@ -18,6 +18,7 @@ interface Header {
 
 /** The lines of a batch behind a header that gives them their place after `tail`. Lines are encoded events. */
 export function sealBatch(tail: Tail, lines: readonly string[], at: number, by: string): Batch {
+  if (lines.length === 0) throw new TypeError("Cannot seal a batch without entries");
   const header: Header = { v: VERSION, first: tail.seq + 1, at, before: tail.check, by };
   const text = `${JSON.stringify(header)}\n${lines.join("\n")}`;
   return { seq: tail.seq + lines.length, check: crc32(text, tail.check), text };

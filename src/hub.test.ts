@@ -502,7 +502,7 @@ describe("a run that a producer elsewhere writes", () => {
     const hub = await hubWith([]);
     const { run } = await hub.start({ agent: null, input: "x", leaseMs: 1_000 });
     await vi.advanceTimersByTimeAsync(900);
-    await run.append([]);
+    expect(await run.append([])).toMatchObject({ first: 2, last: 1, ended: false });
     await vi.advanceTimersByTimeAsync(900);
     expect(await run.info()).toMatchObject({ status: "running" });
     await vi.advanceTimersByTimeAsync(200);

@@ -17,6 +17,7 @@ import { defaultLimits, Execution } from "./execution.ts";
 import { hashOf, newHolder, newId } from "./internal/id.ts";
 import { wait } from "./internal/wait.ts";
 import { type FollowOptions, Log, notFound, type Slice } from "./log.ts";
+import { type Appended, type ProducedEvent, Producers } from "./producers.ts";
 import { filterTags, fromRecord, type ListFilter, type RunInfo, toRecord } from "./run-info.ts";
 import { checkId, isInput } from "./schema.ts";
 import type { RunRecord, Store } from "./store.ts";
@@ -29,9 +30,6 @@ const LEASE_MS = 30_000;
 const BEAT_MS = 10_000;
 /** After this long a cancel that nobody obeyed is written by the process that was asked. */
 const CANCEL_MS = 5_000;
-/** How long a producer elsewhere may be silent, unless it chose otherwise when it started its run. */
-const PRODUCER_LEASE_MS = 60_000;
-
 export interface HubOptions {
   readonly store: Store;
   readonly agents?: readonly (AgentLike | AgentFunction)[];
@@ -63,20 +61,6 @@ export interface StartOptions {
   readonly leaseMs?: number;
 }
 
-/** The end of a run as a producer elsewhere writes it: usage and cost are added up where it leaves them out. */
-export type ProducedEnd = {
-  [Type in TerminalEvent["type"]]: Omit<EventOf<Type>, "cost"> & { readonly cost?: number | null };
-}[TerminalEvent["type"]];
-export type ProducedEvent = AgentEvent | ProducedEnd;
-
-export interface Appended {
-  readonly first: number;
-  readonly last: number;
-  readonly cursor: string;
-  /** Whether the run has ended with this. */
-  readonly ended: boolean;
-}
-
 export interface RunPage {
   readonly runs: readonly RunInfo[];
   /** Pass as `before` for the next page; absent on the last. */
@@ -103,8 +87,10 @@ export class Hub implements AsyncDisposable {
   >();
   /** What the programs that started runs passed along, until the runs end. */
   readonly #deps = new Map<string, unknown>();
-  /** Runs that a producer elsewhere writes through this process, with the timer of its lease. */
-  readonly #produced = new Map<string, { readonly writer: Promise<Writer>; timer?: NodeJS.Timeout }>();
+  readonly #producers = new Producers({
+    open: (id) => this.#open(id),
+    onLost: (writer) => void this.#endLost(writer).catch((error) => this.#report(error, writer.log.run)),
+  });
   #beat: NodeJS.Timeout | undefined;
   #inTouchSince: number | undefined;
   #stopping = false;
@@ -140,13 +126,13 @@ export class Hub implements AsyncDisposable {
     if (this.#stopping) throw new RunError("stopping", "Cannot start a run: the server is stopping");
     const agent = this.#agentFor(options.agent);
     const { input, history, thread, tags, metadata, leaseMs } = options;
-    if (!isInput(input))
-      throw new RunError(
-        "invalid_request",
-        'Cannot start a run: "input" must be a text or messages, and not empty',
-      );
-    if (metadata && JSON.stringify(metadata).length > 8 * 1024)
+    if (!isInput(input)) {
+      const why = '"input" must be a text or messages, and not empty';
+      throw new RunError("invalid_request", `Cannot start a run: ${why}`);
+    }
+    if (metadata && JSON.stringify(metadata).length > 8 * 1024) {
       throw new RunError("too_large", "Cannot start a run: its metadata is more than 8 KiB");
+    }
     if (thread !== undefined) checkId(thread, "thread id");
     const id = options.id === undefined ? newId() : checkId(options.id);
     const asked = {
@@ -171,10 +157,7 @@ export class Hub implements AsyncDisposable {
     }
     if (options.deps !== undefined) this.#deps.set(id, options.deps);
     if (agent) this.#execute(writer, agent, false);
-    else {
-      this.#produced.set(id, { writer: Promise.resolve(writer) });
-      this.#renew(id);
-    }
+    else this.#producers.add(writer);
     return { run, created: true };
   }
 
@@ -254,29 +237,9 @@ export class Hub implements AsyncDisposable {
   }
 
   /** @internal */
-  async append(id: string, events: readonly ProducedEvent[]): Promise<Appended> {
-    if (this.#stopping)
-      throw new RunError("stopping", `Cannot append to run "${id}": the server is stopping`);
-    const writer = await this.#producer(id);
-    const { started } = writer.summary;
-    if (started?.agent !== null) {
-      throw new RunError("run_owned", `Cannot append to run "${id}": agent "${started?.agent}" writes it`);
-    }
-    const last = events.at(-1);
-    const terminal = last && isTerminal(last) ? last : undefined;
-    const others = terminal ? events.slice(0, -1) : events;
-    for (const { type } of others) {
-      if (!type.startsWith("run.") && !type.startsWith("input.")) continue;
-      throw new RunError(
-        "invalid_event",
-        `Cannot append event "${type}": a producer may only end its run, with the last event`,
-      );
-    }
-    const decide = terminal && ((summary: Summary) => producedEnd(summary, terminal));
-    const { first, tail } = await writer.append(others as readonly AgentEvent[], decide);
-    if (terminal) this.#release(id);
-    else this.#renew(id);
-    return { first, last: tail.seq, cursor: formatCursor(tail), ended: terminal !== undefined };
+  append(id: string, events: readonly ProducedEvent[]): Promise<Appended> {
+    if (!this.#stopping) return this.#producers.append(id, events);
+    throw new RunError("stopping", `Cannot append to run "${id}": the server is stopping`);
   }
 
   /** @internal */
@@ -311,7 +274,7 @@ export class Hub implements AsyncDisposable {
         const { info, owner } = fromRecord(record);
         if (owner === this.holder || alive.includes(owner)) continue;
         // A producer elsewhere outlives this process: its lease begins anew.
-        if (info.agent === null) await this.#producer(info.run);
+        if (info.agent === null) await this.#producers.watch(info.run);
         else if (await this.#endLost(await this.#open(info.run))) ended++;
       }
       before = records.at(-1);
@@ -326,7 +289,7 @@ export class Hub implements AsyncDisposable {
   async drain(ms = 10_000): Promise<void> {
     this.#stopping = true;
     clearInterval(this.#beat);
-    for (const id of [...this.#produced.keys()]) this.#release(id);
+    this.#producers.releaseAll();
     const all = () => Promise.all([...this.#executions.values()].map(({ done }) => done));
     const patience = new AbortController();
     await Promise.race([all(), wait(ms, patience.signal)]);
@@ -436,7 +399,7 @@ export class Hub implements AsyncDisposable {
       ...(cancel?.reason !== undefined && { reason: cancel.reason }),
       ...totals,
     }));
-    this.#release(writer.log.run);
+    this.#producers.release(writer.log.run);
   }
 
   /** Ends a run whose process is gone. False if it had ended, or waits. */
@@ -445,40 +408,6 @@ export class Hub implements AsyncDisposable {
     if (writer.summary.cancel) await this.#endCancelled(writer);
     else await writer.end(({ totals }) => ({ type: "run.failed", ...producerLost, ...totals }));
     return true;
-  }
-
-  /** The writer of a run that a producer elsewhere writes through this process. */
-  #producer(id: string): Promise<Writer> {
-    const known = this.#produced.get(id);
-    if (known) return known.writer;
-    const writer = this.#open(id).then((opened) => {
-      if (opened.summary.started?.agent !== null || opened.closed) this.#release(id);
-      else this.#renew(id);
-      return opened;
-    });
-    writer.catch(() => this.#release(id));
-    this.#produced.set(id, { writer });
-    return writer;
-  }
-
-  /** Begins the lease of a producer elsewhere anew. */
-  #renew(id: string): void {
-    const produced = this.#produced.get(id);
-    if (!produced) return;
-    clearTimeout(produced.timer);
-    void produced.writer.then((writer) => {
-      const ms = Math.min(writer.summary.started?.leaseMs ?? PRODUCER_LEASE_MS, 0x7fff_ffff);
-      if (this.#produced.get(id) !== produced) return;
-      produced.timer = setTimeout(() => {
-        this.#release(id);
-        this.#endLost(writer).catch((error) => this.#report(error, id));
-      }, ms).unref();
-    });
-  }
-
-  #release(id: string): void {
-    clearTimeout(this.#produced.get(id)?.timer);
-    this.#produced.delete(id);
   }
 
   async #keepAlive(): Promise<void> {
@@ -498,18 +427,6 @@ export class Hub implements AsyncDisposable {
 }
 
 const producerLost = { code: "producer_lost", message: "The process that ran the agent is gone" };
-
-/** The end that a producer asks for, with the totals of its log. A cancel that is in the log wins. */
-function producedEnd({ cancel, totals }: Summary, terminal: ProducedEnd): TerminalEvent {
-  if (cancel && terminal.type === "run.finished") {
-    return {
-      type: "run.cancelled",
-      ...(cancel.reason !== undefined && { reason: cancel.reason }),
-      ...totals,
-    };
-  }
-  return { ...totals, ...terminal } as TerminalEvent;
-}
 
 /** A page's `next`, as the position of its last run. */
 function parsePosition(next: string): Pick<RunRecord, "run" | "startedAt"> {

@@ -31,11 +31,9 @@ export {
 } from "./events.ts";
 export { AgentFailure } from "./failure.ts";
 export {
-  type Appended,
   createHub,
   Hub,
   type HubOptions,
-  type ProducedEvent,
   Run,
   type RunPage,
   type StartOptions,
@@ -43,6 +41,7 @@ export {
 export { toJson } from "./json.ts";
 export { type FollowOptions, Log, type Slice } from "./log.ts";
 export { finalText, toMessages } from "./messages.ts";
+export type { Appended, ProducedEvent } from "./producers.ts";
 export type { ListFilter, RunInfo } from "./run-info.ts";
 export { parseEvent } from "./schema.ts";
 export type { Batch, Durability, DurabilityClass, RunRecord, Store, Tail } from "./store.ts";

@@ -190,6 +190,11 @@ export class Writer {
       }
       return { lines, record: changed ? this.#options.record(next, this.owner) : undefined };
     };
+    // An append of nothing is an answer to whether the run is open.
+    if (pending.lines.length + given.length === 0 && !decide) {
+      if (this.#closed) throw this.#closed;
+      return 0;
+    }
     try {
       await this.#commit(draft, patient);
     } catch (error) {

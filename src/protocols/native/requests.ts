@@ -1,7 +1,8 @@
 import { RunError } from "../../errors.ts";
 import type { InputEvent, JsonObject, Message } from "../../events.ts";
-import type { ProducedEvent, StartOptions } from "../../hub.ts";
+import type { StartOptions } from "../../hub.ts";
 import { newId } from "../../internal/id.ts";
+import type { ProducedEvent } from "../../producers.ts";
 import { isInput, parseEvent } from "../../schema.ts";
 import type { RunStatus } from "../../summary.ts";
 import type { ThreadPolicy } from "../../thread.ts";

@@ -22,8 +22,8 @@ export function nativeRoutes({ hub, sse, json, stopping }: ProtocolContext): Hon
   routes.get("/agents", (c) => c.json({ agents: hub.agents }));
 
   routes.get("/runs", async (c) => {
-    const { agent, thread, status, before, limit } = c.req.query();
-    const filter = { agent, thread, status: parseStatus(status), before };
+    const { agent, thread, tag, status, before, limit } = c.req.query();
+    const filter = { agent, thread, tag, status: parseStatus(status), before };
     return c.json(await hub.list({ ...filter, limit: parseLimit(limit, 500) ?? 50 }));
   });
 

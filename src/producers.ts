@@ -1,0 +1,124 @@
+import { formatCursor } from "./batch.ts";
+import { RunError } from "./errors.ts";
+import { type AgentEvent, type EventOf, isTerminal, type TerminalEvent } from "./events.ts";
+import type { Summary } from "./summary.ts";
+import type { Writer } from "./writer.ts";
+
+/** How long a producer elsewhere may be silent, unless it chose otherwise when it started its run. */
+const LEASE_MS = 60_000;
+
+/** The end of a run as a producer elsewhere writes it: usage and cost are added up where it leaves them out. */
+export type ProducedEnd = {
+  [Type in TerminalEvent["type"]]: Omit<EventOf<Type>, "cost"> & { readonly cost?: number | null };
+}[TerminalEvent["type"]];
+export type ProducedEvent = AgentEvent | ProducedEnd;
+
+export interface Appended {
+  readonly first: number;
+  readonly last: number;
+  readonly cursor: string;
+  /** Whether the run has ended with this. */
+  readonly ended: boolean;
+}
+
+export interface ProducersOptions {
+  /** A writer on a log that exists. */
+  readonly open: (run: string) => Promise<Writer>;
+  /** Called when a producer was silent for its lease. */
+  readonly onLost: (writer: Writer) => void;
+}
+
+interface Produced {
+  readonly writer: Promise<Writer>;
+  timer?: NodeJS.Timeout;
+}
+
+/** The runs that producers elsewhere write through this process, and how long these may still be silent. */
+export class Producers {
+  readonly #options: ProducersOptions;
+  readonly #produced = new Map<string, Produced>();
+
+  constructor(options: ProducersOptions) {
+    this.#options = options;
+  }
+
+  /** Takes a run that was just started. */
+  add(writer: Writer): void {
+    this.#produced.set(writer.log.run, { writer: Promise.resolve(writer) });
+    this.#renew(writer);
+  }
+
+  /** Begins the lease of a run that this process has not written yet. */
+  async watch(run: string): Promise<void> {
+    await this.#writer(run);
+  }
+
+  /** Appends events, all or none; the last may end the run. Throws `run_owned`, `run_closed`, `invalid_event`. */
+  async append(run: string, events: readonly ProducedEvent[]): Promise<Appended> {
+    const writer = await this.#writer(run);
+    const { started } = writer.summary;
+    if (started?.agent !== null) {
+      throw new RunError("run_owned", `Cannot append to run "${run}": agent "${started?.agent}" writes it`);
+    }
+    const last = events.at(-1);
+    const terminal = last && isTerminal(last) ? last : undefined;
+    const others = (terminal ? events.slice(0, -1) : events) as readonly AgentEvent[];
+    const foreign = others.find(({ type }) => type.startsWith("run.") || type.startsWith("input."));
+    if (foreign) {
+      const why = "a producer may only end its run, with the last event";
+      throw new RunError("invalid_event", `Cannot append event "${foreign.type}": ${why}`);
+    }
+    const { first, tail } = await writer.append(others, terminal && ((summary) => endOf(summary, terminal)));
+    if (terminal) this.release(run);
+    else this.#renew(writer);
+    return { first, last: tail.seq, cursor: formatCursor(tail), ended: terminal !== undefined };
+  }
+
+  /** Lets go of a run: it stays as it is. */
+  release(run: string): void {
+    clearTimeout(this.#produced.get(run)?.timer);
+    this.#produced.delete(run);
+  }
+
+  releaseAll(): void {
+    for (const run of [...this.#produced.keys()]) this.release(run);
+  }
+
+  #writer(run: string): Promise<Writer> {
+    const known = this.#produced.get(run);
+    if (known) return known.writer;
+    const writer = this.#options.open(run).then((opened) => {
+      if (opened.summary.started?.agent !== null || opened.closed) this.release(run);
+      else this.#renew(opened);
+      return opened;
+    });
+    writer.catch(() => this.release(run));
+    this.#produced.set(run, { writer });
+    return writer;
+  }
+
+  #renew(writer: Writer): void {
+    const { run } = writer.log;
+    const produced = this.#produced.get(run);
+    if (!produced) return;
+    clearTimeout(produced.timer);
+    // A timer takes 31 bits of ms.
+    const ms = Math.min(writer.summary.started?.leaseMs ?? LEASE_MS, 0x7fff_ffff);
+    produced.timer = setTimeout(() => {
+      this.release(run);
+      this.#options.onLost(writer);
+    }, ms).unref();
+  }
+}
+
+/** The end that a producer asks for, with the totals of its log. A cancel that is in the log wins. */
+function endOf({ cancel, totals }: Summary, terminal: ProducedEnd): TerminalEvent {
+  if (cancel && terminal.type === "run.finished") {
+    return {
+      type: "run.cancelled",
+      ...(cancel.reason !== undefined && { reason: cancel.reason }),
+      ...totals,
+    };
+  }
+  return { ...totals, ...terminal } as TerminalEvent;
+}

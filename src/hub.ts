@@ -1,18 +1,8 @@
 import { type AgentFunction, type AgentInfo, type AgentLike, type RunLimits, toAgent } from "./agent.ts";
 import { formatCursor } from "./batch.ts";
 import { RunError } from "./errors.ts";
-import type {
-  AgentEvent,
-  Entry,
-  EventOf,
-  Input,
-  InputEvent,
-  JsonObject,
-  Message,
-  StreamEvent,
-  TerminalEvent,
-} from "./events.ts";
-import { isTerminal, SCHEMA_VERSION } from "./events.ts";
+import type { Entry, Input, InputEvent, JsonObject, Message, StreamEvent } from "./events.ts";
+import { SCHEMA_VERSION } from "./events.ts";
 import { defaultLimits, Execution } from "./execution.ts";
 import { hashOf, newHolder, newId } from "./internal/id.ts";
 import { wait } from "./internal/wait.ts";
@@ -21,7 +11,6 @@ import { type Appended, type ProducedEvent, Producers } from "./producers.ts";
 import { filterTags, fromRecord, type ListFilter, type RunInfo, toRecord } from "./run-info.ts";
 import { checkId, isInput } from "./schema.ts";
 import type { RunRecord, Store } from "./store.ts";
-import type { Summary } from "./summary.ts";
 import { Thread, type ThreadPolicy } from "./thread.ts";
 import { Writer } from "./writer.ts";
 

@@ -194,11 +194,13 @@ describe("run", () => {
   });
 
   test("[F52] SIGTERM detaches and leaves the run running", async () => {
-    await using child = runlog(["run", "--agent", "patient", "hello"], { url });
-    await child.until("stdout", "before");
+    await using child = runlog(["run", "-o", "text", "--agent", "patient", "hello"], { url });
+    await child.until("stderr", "\n");
+    const run = /^run (\S+)$/m.exec(child.stderr)?.[1] ?? "";
+    await using other = runlog(["follow", run], { url });
+    await other.until("stdout", "before");
     child.signal("SIGTERM");
     expect(await child.ended).toBe(130);
-    const run = /^run (\S+)$/m.exec(child.stderr)?.[1] ?? "";
     expect((await hub.run(run).info()).status).toBe("running");
     letGo();
     await hub.run(run).ended();

@@ -158,6 +158,12 @@ describe("nothing but words", () => {
     expect(shown(events, new WordsOnly({ live: false }))).toBe("It is 5\nAnd 6\n");
   });
 
+  test("what is held back when nothing more will come is said", () => {
+    const words = new WordsOnly({ live: false });
+    expect(shown([text("1", "so far")], words)).toBe("");
+    expect(words.break() + words.break()).toBe("so far\n");
+  });
+
   test("on a terminal words come as they are said", () => {
     expect(shown(events, new WordsOnly({ live: true }))).toBe("It is for\nIt is 5\nAnd 6\n");
   });

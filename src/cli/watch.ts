@@ -44,9 +44,13 @@ export async function watch(options: WatchOptions): Promise<void> {
   let unanswered: EventOf<"approval.requested"> | undefined;
   let cancelling = false;
 
-  const say = (text: string) => {
+  /** Before anything else is written to the terminal that shows the run. */
+  const breakLine = () => {
     const end = process.stdout.isTTY ? show.break() : "";
     if (end !== "") process.stdout.write(end);
+  };
+  const say = (text: string) => {
+    breakLine();
     notice(text);
   };
   using _ = onInterrupt((signal) => {
@@ -65,8 +69,7 @@ export async function watch(options: WatchOptions): Promise<void> {
     run,
     ask: person
       ? (question, signal) => {
-          const end = process.stdout.isTTY ? show.break() : "";
-          if (end !== "") process.stdout.write(end);
+          breakLine();
           return ask(question, signal);
         }
       : undefined,
@@ -86,6 +89,7 @@ export async function watch(options: WatchOptions): Promise<void> {
     if (reset !== undefined) {
       say(`the log of run ${run} is another one now (${oneLine(reset)}): it comes again from its start`);
       summary = new Summary();
+      cursor = undefined;
       show.reset();
       continue;
     }
@@ -96,14 +100,14 @@ export async function watch(options: WatchOptions): Promise<void> {
     if (person || owner) approvals.update(summary.approvals, summary.waiting);
   }
 
-  const goOn = sayCommand(`follow ${run}${cursor ? ` --from ${cursor}` : ""}`, flags);
-  if (unanswered) throw waitingError(run, unanswered, http, flags, show);
-  if (interrupted) {
-    await write(show.break());
+  await write(show.break());
+  if (unanswered) throw waitingError(run, unanswered, http, flags);
+  const { terminal } = summary;
+  if (interrupted && !terminal) {
+    const goOn = sayCommand(`follow ${run}${cursor ? ` --from ${cursor}` : ""}`, flags);
     const still = cancelling ? "it may still be cancelling" : "it goes on";
     throw new CliError("interrupted", `detached from run ${run}: ${still}`, 130, `Back to it: ${goOn}`);
   }
-  const { terminal } = summary;
   const status = terminal ? summary.status : options.status;
   if (status !== "failed" && status !== "cancelled") return;
   if (show.saysEnd && terminal) {
@@ -131,10 +135,7 @@ function waitingError(
   asked: EventOf<"approval.requested">,
   http: Http,
   flags: ServerFlags,
-  show: Show,
 ): CliError {
-  const end = show.break();
-  if (end !== "") process.stdout.write(end);
   const body = JSON.stringify({ type: "input.approval", approvalId: asked.approvalId, approved: true });
   return new CliError(
     "waiting",
@@ -147,7 +148,7 @@ function waitingError(
 /** One way to show entries. */
 interface Show {
   entries(entries: readonly FollowedEntry[]): Promise<void>;
-  /** What ends the line that text may be in the middle of. */
+  /** Whatever it still holds back, and what ends the line that text may be in the middle of. */
   break(): string;
   reset(): void;
   /** Whether it tells people how the run ended. */
@@ -166,14 +167,14 @@ function showFor(format: Format, run: string): Show {
     };
   }
   const pretty = format === "pretty";
-  const make = (): { apply(entry: Entry): string; break?(): string } =>
+  const make = (): { apply(entry: Entry): string; break(): string } =>
     pretty
       ? new Printer({ run, style: styleFor(process.stdout) })
       : new WordsOnly({ live: process.stdout.isTTY });
   let printer = make();
   return {
     entries: (entries) => write(entries.map((entry) => printer.apply(entry)).join("")),
-    break: () => printer.break?.() ?? "",
+    break: () => printer.break(),
     reset: () => {
       printer = make();
     },

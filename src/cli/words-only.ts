@@ -44,10 +44,15 @@ export class WordsOnly {
       case "run.finished":
       case "run.failed":
       case "run.cancelled":
-        return `${this.#release()}${this.#endLine()}`;
+        return this.break();
       default:
         return "";
     }
+  }
+
+  /** What is held back, and the end of its line: nothing may follow. */
+  break(): string {
+    return `${this.#release()}${this.#endLine()}`;
   }
 
   #say(block: string, text: string): string {

@@ -14,7 +14,10 @@ export interface FollowOptions {
   readonly after?: Tail | undefined;
   /** Ends the iteration without an error. */
   readonly signal?: AbortSignal | undefined;
-  /** How often to look without having been woken, in ms: hints may be lost. @default 2_000 */
+  /**
+   * How often to look without having been woken, in ms: hints of other processes may be lost.
+   * @default 2_000, and 30_000 for a store that only this process writes
+   */
   readonly pollMs?: number | undefined;
 }
 
@@ -79,7 +82,7 @@ export class Log {
    * Throws `run_not_found` where there is no log.
    */
   async *follow(options: FollowOptions = {}): AsyncGenerator<Slice, void, undefined> {
-    const { after = EMPTY, signal, pollMs = 2_000 } = options;
+    const { after = EMPTY, signal, pollMs = this.store.shared ? 2_000 : 30_000 } = options;
     using hints = new Hints(this.store, this.run);
     let position = after;
     if (!(await this.fits(after))) {

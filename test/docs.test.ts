@@ -16,13 +16,23 @@ describe("the documents", () => {
     expect(links.filter((link) => !existsSync(join(root, link)))).toEqual([]);
   });
 
+  it("have no row of docs/features.md that no test cites, and no test cites a row that is not there", () => {
+    const rows = new Set([...read("docs/features.md").matchAll(/^\| (F\d+) /gm)].map((match) => match[1]!));
+    const cited = citedBy(/\[(F\d+)\]/g);
+    expect([...cited].filter((row) => !rows.has(row))).toEqual([]);
+    expect([...rows].filter((row) => !cited.has(row))).toEqual([]);
+  });
+
   it("have no section of PROTOCOL.md that no test cites, and no test cites a section that is not there", () => {
     const sections = [...read("PROTOCOL.md").matchAll(/^## (P\d+) /gm)].map((match) => match[1]!);
-    const tests = globSync(["src/**/*.test.ts", "test/**/*.test.ts"], { cwd: root });
-    const cited = new Set(
-      tests.flatMap((file) => [...read(file).matchAll(/\[(P\d+)\]/g)].map((match) => match[1]!)),
-    );
+    const cited = citedBy(/\[(P\d+)\]/g);
     expect([...cited].filter((section) => !sections.includes(section))).toEqual([]);
     expect(sections.filter((section) => !cited.has(section))).toEqual([]);
   });
 });
+
+/** What the titles of tests cite. */
+function citedBy(pattern: RegExp): Set<string> {
+  const tests = globSync(["src/**/*.test.ts", "src/testing/*.ts", "test/**/*.test.ts"], { cwd: root });
+  return new Set(tests.flatMap((file) => [...read(file).matchAll(pattern)].map((match) => match[1]!)));
+}

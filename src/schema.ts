@@ -210,8 +210,18 @@ export function parseEvent(value: unknown): StreamEvent {
   return value as unknown as StreamEvent;
 }
 
-/** Events that hold nothing but strings and come once for each piece of output. */
-const plain = new Set<string>(["text.delta", "reasoning.delta", "tool.delta"]);
+const deltaTypes = new Set<string>(["text.delta", "reasoning.delta", "tool.delta"]);
+const deltaFields = new Set(["type", "id", "callId", "text", "agent", "parent"]);
+
+/** A piece of what a model says, and nothing more: strings only, so its JSON is what `JSON.stringify` gives. */
+export type Delta = Extract<StreamEvent, { type: "text.delta" | "reasoning.delta" | "tool.delta" }>;
+
+/** Whether a checked event is a delta without fields of anybody's own. */
+export function isDelta(event: StreamEvent): event is Delta {
+  if (!deltaTypes.has(event.type)) return false;
+  for (const field in event) if (!deltaFields.has(field)) return false;
+  return true;
+}
 
 /**
  * An event as the line that is kept, with `type` first. Throws `invalid_event` for a wrong shape or a value
@@ -219,11 +229,10 @@ const plain = new Set<string>(["text.delta", "reasoning.delta", "tool.delta"]);
  */
 export function encodeEvent(event: StreamEvent): string {
   parseEvent(event);
-  const json = plain.has(event.type)
+  const json = isDelta(event)
     ? event
     : (toJson({ ...event, ...undefinedAsNull(event) }) as unknown as StreamEvent);
-  let line = JSON.stringify(json);
-  if (!line.startsWith('{"type":"')) line = JSON.stringify(Object.assign({ type: event.type }, json));
+  const line = encodeChecked(json);
   if (line.length > MAX_EVENT_BYTES / 3 && Buffer.byteLength(line) > MAX_EVENT_BYTES) {
     throw new RunError(
       "too_large",
@@ -231,6 +240,12 @@ export function encodeEvent(event: StreamEvent): string {
     );
   }
   return line;
+}
+
+/** An event that was checked and holds only JSON, as a line with `type` first. */
+export function encodeChecked(event: StreamEvent): string {
+  const line = JSON.stringify(event);
+  return line.startsWith('{"type":"') ? line : JSON.stringify(Object.assign({ type: event.type }, event));
 }
 
 /** A required value that is undefined is null: a tool that returns nothing has still returned. */

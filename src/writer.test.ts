@@ -96,6 +96,18 @@ describe("Writer", () => {
     expect(await types(store)).toEqual(["run.started", "text.started", "text.finished", "run.finished"]);
   });
 
+  it("[F26] keeps a field of an application's own on a delta, whatever it holds", async () => {
+    const store = memoryStore();
+    const writer = await begun(store);
+    writer.write({ type: "text.delta", id: "1", text: "a" });
+    writer.write({ type: "text.delta", id: "1", text: "b", big: 1n } as StreamEvent);
+    await writer.flushed();
+    expect((await logOf(store)).slice(1)).toEqual([
+      { type: "text.delta", id: "1", text: "a" },
+      { type: "text.delta", id: "1", text: "b", big: "1" },
+    ]);
+  });
+
   it("[F12] refuses a status that cannot follow the one before", async () => {
     const writer = await begun(memoryStore());
     const status = (status: string) => writer.write({ type: "status", status } as StreamEvent);

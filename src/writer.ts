@@ -4,7 +4,7 @@ import { isTerminal, type StreamEvent, type TerminalEvent } from "./events.ts";
 import { wait } from "./internal/wait.ts";
 import { cutOutput, toJson } from "./json.ts";
 import { EMPTY, type Log } from "./log.ts";
-import { encodeEvent, parseEvent } from "./schema.ts";
+import { type Delta, encodeChecked, encodeEvent, isDelta, parseEvent } from "./schema.ts";
 import type { RunRecord, Tail } from "./store.ts";
 import { Summary } from "./summary.ts";
 
@@ -31,7 +31,6 @@ export interface WriterOptions {
   readonly onTrouble?: (error: unknown) => void;
 }
 
-type Delta = Extract<StreamEvent, { type: "text.delta" | "reasoning.delta" | "tool.delta" }>;
 /** An event that waits for its batch: encoded, or a delta that may still grow. */
 type Pending = string | Delta;
 
@@ -275,9 +274,10 @@ export class Writer {
     await undefined;
     try {
       while (this.#pending.length > 0) await this.#exclusive(() => this.#commitPending());
-    } catch {
+    } catch (error) {
       // Closed: `write` says so from now on, and what was not committed is not owed.
       this.#pending = [];
+      if (error !== this.#closed) this.#options.onTrouble?.(error);
     } finally {
       this.#flight = undefined;
     }
@@ -292,7 +292,7 @@ export class Writer {
 
   #takePending(): { readonly lines: readonly string[]; readonly recordChanged: boolean } {
     const taken = {
-      lines: this.#pending.map((each) => (typeof each === "string" ? each : encodeEvent(each))),
+      lines: this.#pending.map((each) => (typeof each === "string" ? each : encodeChecked(each))),
       recordChanged: this.#recordChanged,
     };
     this.#pending = [];
@@ -373,10 +373,6 @@ export class Writer {
     this.#turn = result.catch(() => {});
     return result;
   }
-}
-
-function isDelta(event: StreamEvent): event is Delta {
-  return event.type === "text.delta" || event.type === "reasoning.delta" || event.type === "tool.delta";
 }
 
 /** Whether two deltas are of one block, and say nothing else. */

@@ -167,27 +167,22 @@ describe("Hub.start", () => {
 });
 
 describe("limits", () => {
+  /** Calls a model for ever, at half a dollar each. */
+  async function* steps(): AgentStream {
+    const spent = { usage: { inputTokens: 1, outputTokens: 1 }, cost: 0.5 };
+    for (let step = 1; ; step++) {
+      yield { type: "step.started", step };
+      yield { type: "step.finished", step, finishReason: "tool-calls", ...spent };
+    }
+  }
+
   const limited = async (agent: AgentFunction, limits: HubOptions["limits"]) => {
     const hub = await hubWith([agent], { limits: limits ?? {} });
     return (await hub.start({ input: "x" })).run;
   };
 
   it("[F85] ends a run that takes more steps than it may", async () => {
-    const run = await limited(
-      async function* steps() {
-        for (let step = 1; ; step++) {
-          yield { type: "step.started", step };
-          yield {
-            type: "step.finished",
-            step,
-            finishReason: "tool-calls",
-            usage: { inputTokens: 1, outputTokens: 1 },
-            cost: 0.5,
-          };
-        }
-      },
-      { maxSteps: 3 },
-    );
+    const run = await limited(steps, { maxSteps: 3 });
     expect(await run.ended()).toMatchObject({
       status: "failed",
       steps: 3,
@@ -197,21 +192,7 @@ describe("limits", () => {
   });
 
   it("[F85] ends a run that costs more than it may, and keeps what it cost", async () => {
-    const run = await limited(
-      async function* costly() {
-        for (let step = 1; ; step++) {
-          yield { type: "step.started", step };
-          yield {
-            type: "step.finished",
-            step,
-            finishReason: "tool-calls",
-            usage: { inputTokens: 1, outputTokens: 1 },
-            cost: 0.5,
-          };
-        }
-      },
-      { maxCostUsd: 0.9 },
-    );
+    const run = await limited(steps, { maxCostUsd: 0.9 });
     expect(await run.ended()).toMatchObject({
       cost: 1,
       error: { message: "The run went over the limit of 0.9 USD" },

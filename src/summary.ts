@@ -91,7 +91,7 @@ export class Summary {
           if (!this.usage) this.cost = null;
           return true;
         }
-        if (event.usage) this.usage = addUsage(this.usage, event.usage);
+        this.usage = addUsage(this.usage, event.usage ?? undefined);
         this.cost = this.cost === null || event.cost === null ? null : this.cost + event.cost;
         return true;
       case "text.started":
@@ -171,17 +171,12 @@ export class Summary {
   }
 }
 
-/** The sum of two usages; a part that neither knows stays unknown. */
-export function addUsage(a: Usage | undefined, b: Usage): Usage {
-  if (!a) return b;
-  const sum: { -readonly [Part in keyof Usage]: Usage[Part] } = {
-    inputTokens: a.inputTokens + b.inputTokens,
-    outputTokens: a.outputTokens + b.outputTokens,
-  };
-  for (const part of ["cacheReadTokens", "cacheWriteTokens", "reasoningTokens"] as const) {
-    if (a[part] !== undefined || b[part] !== undefined) sum[part] = (a[part] ?? 0) + (b[part] ?? 0);
-  }
-  return sum;
+/** The sum of what is known of two usages. */
+export function addUsage(one: Usage | undefined, other: Usage | undefined): Usage | undefined {
+  if (!one || !other) return one ?? other;
+  const sum: Record<string, number> = { ...one };
+  for (const [part, tokens] of Object.entries(other)) sum[part] = (sum[part] ?? 0) + tokens;
+  return sum as unknown as Usage;
 }
 
 /** The beginning of what a run was asked, on one line: how lists name it. */

@@ -3,6 +3,7 @@ import type { AgentInfo, AgentLike, AgentStream, RunContext, RunLimits } from ".
 import type { AgentEvent, EventOf, JsonObject, Usage } from "../events.ts";
 import { AgentFailure } from "../failure.ts";
 import { checkId } from "../schema.ts";
+import { addUsage } from "../summary.ts";
 import { backoffMs, type Sleep, sleep } from "./backoff.ts";
 import { makeCalls, type ToolCall } from "./calls.ts";
 import { costOf } from "./cost.ts";
@@ -13,7 +14,6 @@ import { failed, interrupted, type ProviderFailure, providerFailure } from "./pr
 import { Recall } from "./recall.ts";
 import { fitting, withEnds } from "./step-message.ts";
 import type { Tool } from "./tool.ts";
-import { addUsage } from "./usage.ts";
 
 /** A tool that the provider runs itself, such as `openai.tools.webSearch({})`. */
 export type ProviderTool = Extract<ToolSet[string], { type: "provider" }>;

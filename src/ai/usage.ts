@@ -20,13 +20,6 @@ export function whole(usage: Partial<Usage>): Usage | undefined {
   return { inputTokens: 0, outputTokens: 0, ...usage };
 }
 
-export function addUsage(one: Usage | undefined, other: Usage | undefined): Usage | undefined {
-  if (!one || !other) return one ?? other;
-  const sum: Record<string, number> = { ...one };
-  for (const [part, tokens] of Object.entries(other)) sum[part] = (sum[part] ?? 0) + tokens;
-  return sum as unknown as Usage;
-}
-
 function known(counts: { [Part in keyof Usage]: number | undefined }): Partial<Usage> {
   return Object.fromEntries(Object.entries(counts).filter(([, tokens]) => tokens !== undefined));
 }

@@ -222,6 +222,20 @@ describe("GET /runs/:id/events", () => {
     expect(ahead[0]).toMatchObject({ event: "reset", data: { reason: "ahead" } });
   });
 
+  it("[F30] shows any run in another view by name, and resumes there too", async () => {
+    const { ask, ended } = await serve();
+    const run = await ended();
+    const all = await sse(await ask(`/runs/${run}/events?view=agentor`));
+    expect(all.map(({ data }) => data)).toContainEqual(expect.objectContaining({ chunk: "You said Hello" }));
+    const rest = await sse(await ask(`/runs/${run}/events?view=agentor&after=${all[1]?.id}`));
+    expect(rest).toEqual(all.slice(2));
+    const unknown = await problemOf(await ask(`/runs/${run}/events?view=teletext`));
+    expect(unknown).toMatchObject({
+      status: 400,
+      detail: expect.stringContaining("there is native, agentor"),
+    });
+  });
+
   it("refuses garbage for a cursor, however long", async () => {
     const { ask, ended } = await serve();
     const run = await ended();

@@ -3,6 +3,7 @@ import { RunError } from "../errors.ts";
 import type { Hub } from "../hub.ts";
 import type { ProtocolContext } from "../protocol.ts";
 import { agentorRoutes } from "../protocols/agentor/routes.ts";
+import { agentorView } from "../protocols/agentor/view.ts";
 import { nativeRoutes } from "../protocols/native/routes.ts";
 import { sseResponse } from "../transports/sse/server.ts";
 import { readJson } from "./body.ts";
@@ -38,11 +39,15 @@ export interface App {
   fetch(request: Request, from?: string): Promise<Response>;
 }
 
+/** What `?view=` may name. */
+const views = new Map([agentorView].map((view) => [view.name, view]));
+
 /** Everything the server answers, as one Fetch handler. */
 export function createApp(options: AppOptions): App {
   const { hub, heartbeatMs, onRequest, onError, stopping = new AbortController().signal } = options;
   const context: ProtocolContext = {
     hub,
+    views,
     stopping,
     json: readJson,
     sse: (open, headers) => sseResponse(open, { heartbeatMs, headers, signal: stopping }),

@@ -8,7 +8,7 @@ import { streamResponse } from "../../internal/stream-response.ts";
 import { EMPTY } from "../../log.ts";
 import type { ProtocolContext } from "../../protocol.ts";
 import type { Tail } from "../../store.ts";
-import { project } from "../../view.ts";
+import { project, type View } from "../../view.ts";
 import { parseCancel, parseInput, parseLimit, parseProduced, parseStart, parseStatus } from "./requests.ts";
 import { nativeView } from "./view.ts";
 
@@ -16,7 +16,7 @@ import { nativeView } from "./view.ts";
 const PAGE = 1_000;
 
 /** The native protocol: runs, their logs, and what may be sent to them. PROTOCOL.md is its description. */
-export function nativeRoutes({ hub, sse, json, stopping }: ProtocolContext): Hono {
+export function nativeRoutes({ hub, views, sse, json, stopping }: ProtocolContext): Hono {
   const routes = new Hono();
 
   routes.get("/agents", (c) => c.json({ agents: hub.agents }));
@@ -72,6 +72,7 @@ export function nativeRoutes({ hub, sse, json, stopping }: ProtocolContext): Hon
     if (!last) await run.info();
     const after = cursorOf(c.req.header("last-event-id") ?? c.req.query("after") ?? "");
     const types = c.req.query("types")?.split(",").filter(Boolean);
+    const other = otherView(views, c.req.query("view"));
     const limit = parseLimit(c.req.query("limit"), 100_000);
     const accept = c.req.header("accept");
 
@@ -81,7 +82,7 @@ export function nativeRoutes({ hub, sse, json, stopping }: ProtocolContext): Hon
         "content-type": "application/x-ndjson; charset=utf-8",
         "cache-control": "no-store, no-transform",
       };
-      const view = nativeView({ types, cursors: true });
+      const view = other ?? nativeView({ types, cursors: true });
       const lines = async function* (signal: AbortSignal) {
         for await (const frames of project(log, view, { after, limit, signal })) {
           yield frames
@@ -100,7 +101,7 @@ export function nativeRoutes({ hub, sse, json, stopping }: ProtocolContext): Hon
     // Nothing left to show, ever: 204 is how SSE says not to come back.
     if (last && isTerminalType(last.type) && after.seq === last.seq && after.check === last.check)
       return c.body(null, 204);
-    return sse((signal) => project(log, nativeView({ types }), { after, limit, signal }), {
+    return sse((signal) => project(log, other ?? nativeView({ types }), { after, limit, signal }), {
       "runlog-run": run.id,
     });
   });
@@ -139,6 +140,16 @@ async function page(
     next: last?.cursor ?? formatCursor(after),
     ended: isTerminalType((last ?? (await run.log.last()))?.type ?? ""),
   };
+}
+
+/** The view that is asked for by name; undefined for the native one. */
+function otherView(views: ReadonlyMap<string, View>, name: string | undefined): View | undefined {
+  if (name === undefined || name === "native") return undefined;
+  const view = views.get(name);
+  if (view) return view;
+  const known = ["native", ...views.keys()].join(", ");
+  const asked = JSON.stringify(name.slice(0, 80));
+  throw new RunError("invalid_request", `Cannot show a run as ${asked}: there is ${known}`);
 }
 
 function cursorOf(text: string): Tail {

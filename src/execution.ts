@@ -2,18 +2,9 @@ import type { AgentLike, RunContext, RunLimits } from "./agent.ts";
 import { messageOf, RunError } from "./errors.ts";
 import type { AgentEvent, Entry, EventOf, Message, StreamEvent, TerminalEvent } from "./events.ts";
 import { wait } from "./internal/wait.ts";
+import { exceeded, overLimit } from "./limits.ts";
 import type { Summary } from "./summary.ts";
 import type { Writer } from "./writer.ts";
-
-export const defaultLimits: RunLimits = {
-  timeoutMs: 3_600_000,
-  idleMs: 300_000,
-  firstChunkMs: 120_000,
-  maxSteps: 50,
-  maxCostUsd: Number.POSITIVE_INFINITY,
-  maxEvents: 100_000,
-  maxBytes: 64 * 1024 * 1024,
-};
 
 /** How long an agent that was aborted may take to return before the run ends without it. */
 const GRACE_MS = 2_000;
@@ -158,22 +149,18 @@ export class Execution {
     }
     const { limits } = this.#options;
     if (event.type === "step.started" && event.step > limits.maxSteps) {
-      this.#exceeded(`the limit of ${limits.maxSteps} steps`);
+      this.stop(exceeded(`${limits.maxSteps} steps`));
       return;
     }
     this.writer.write(event);
     this.#lastEventAt = performance.now();
     if (event.type !== "step.started") this.#spoken = true;
     if (event.type === "approval.requested") this.#asked = true;
-    const { summary, tail, size } = this.writer;
-    if ((summary.cost ?? 0) > limits.maxCostUsd) this.#exceeded(`the limit of ${limits.maxCostUsd} USD`);
-    // The closing events still fit: the figure is a limit on the agent.
-    else if (tail.seq >= limits.maxEvents) this.#exceeded(`the limit of ${limits.maxEvents} events`);
-    else if (size >= limits.maxBytes) this.#exceeded(`the limit of ${limits.maxBytes} bytes`);
-  }
-
-  #exceeded(what: string): void {
-    this.stop({ code: "limit_exceeded", message: `The run went over ${what}` });
+    const over =
+      (this.writer.summary.cost ?? 0) > limits.maxCostUsd
+        ? exceeded(`${limits.maxCostUsd} USD`)
+        : overLimit(this.writer, limits);
+    if (over) this.stop(over);
   }
 
   /** One timer for all limits on time: set for the nearest, and set again if events have moved it. */

@@ -3,9 +3,10 @@ import { formatCursor } from "./batch.ts";
 import { RunError } from "./errors.ts";
 import type { Entry, Input, InputEvent, JsonObject, Message, StreamEvent } from "./events.ts";
 import { SCHEMA_VERSION } from "./events.ts";
-import { defaultLimits, Execution } from "./execution.ts";
+import { Execution } from "./execution.ts";
 import { hashOf, newHolder, newId } from "./internal/id.ts";
 import { wait } from "./internal/wait.ts";
+import { defaultLimits } from "./limits.ts";
 import { type FollowOptions, Log, notFound, type Slice } from "./log.ts";
 import { type Appended, type ProducedEvent, Producers } from "./producers.ts";
 import { filterTags, fromRecord, type ListFilter, type RunInfo, toRecord } from "./run-info.ts";
@@ -76,10 +77,8 @@ export class Hub implements AsyncDisposable {
   >();
   /** What the programs that started runs passed along, until the runs end. */
   readonly #deps = new Map<string, unknown>();
-  readonly #producers = new Producers({
-    open: (id) => this.#open(id),
-    onLost: (writer) => void this.#endLost(writer).catch((error) => this.#report(error, writer.log.run)),
-  });
+  readonly #limits: RunLimits;
+  readonly #producers: Producers;
   #beat: NodeJS.Timeout | undefined;
   #inTouchSince: number | undefined;
   #stopping = false;
@@ -87,6 +86,12 @@ export class Hub implements AsyncDisposable {
   constructor(options: HubOptions) {
     this.store = options.store;
     this.#options = options;
+    this.#limits = { ...defaultLimits, ...options.limits };
+    this.#producers = new Producers({
+      limits: this.#limits,
+      open: (id) => this.#open(id),
+      onLost: (writer) => void this.#endLost(writer).catch((error) => this.#report(error, writer.log.run)),
+    });
     const agents = (options.agents ?? []).map((agent) => toAgent(agent));
     for (const { name } of agents) checkId(name, "agent name");
     this.#agents = new Map(agents.map((agent) => [agent.name, agent]));
@@ -354,7 +359,7 @@ export class Hub implements AsyncDisposable {
       writer,
       agent,
       resumed,
-      limits: { ...defaultLimits, ...this.#options.limits, ...agent.limits },
+      limits: { ...this.#limits, ...agent.limits },
       history: () => this.#history(writer),
       deps: this.#deps.get(id),
       onError: (error) => this.#report(error, id),

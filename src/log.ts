@@ -178,7 +178,8 @@ class Hints implements Disposable {
     const dropped = this.#dropped;
     this.#batches = [];
     this.#bytes = 0;
-    this.#dropped = false;
+    // What was dropped comes after what was kept: that is handed on first, and then there is a doubt.
+    this.#dropped = dropped && fresh.length > 0;
     let at = position;
     for (const batch of fresh) {
       const { before, first, tail } = openBatch(batch);

@@ -1,6 +1,8 @@
+import type { RunLimits } from "./agent.ts";
 import { formatCursor } from "./batch.ts";
 import { RunError } from "./errors.ts";
 import { type AgentEvent, type EventOf, isTerminal, type TerminalEvent } from "./events.ts";
+import { overLimit } from "./limits.ts";
 import type { Summary } from "./summary.ts";
 import type { Writer } from "./writer.ts";
 
@@ -22,6 +24,8 @@ export interface Appended {
 }
 
 export interface ProducersOptions {
+  /** What a run may come to: events and bytes in its log. */
+  readonly limits: Pick<RunLimits, "maxEvents" | "maxBytes">;
   /** A writer on a log that exists. */
   readonly open: (run: string) => Promise<Writer>;
   /** Called when a producer was silent for its lease. */
@@ -69,9 +73,12 @@ export class Producers {
       throw new RunError("invalid_event", `Cannot append event "${foreign.type}": ${why}`);
     }
     const { first, tail } = await writer.append(others, terminal && ((summary) => endOf(summary, terminal)));
-    if (terminal) this.release(run);
+    const exceeded = terminal ? undefined : overLimit(writer, this.#options.limits);
+    if (exceeded) await writer.end(({ totals }) => ({ type: "run.failed", ...exceeded, ...totals }));
+    const ended = terminal !== undefined || exceeded !== undefined;
+    if (ended) this.release(run);
     else this.#renew(writer);
-    return { first, last: tail.seq, cursor: formatCursor(tail), ended: terminal !== undefined };
+    return { first, last: tail.seq, cursor: formatCursor(tail), ended };
   }
 
   /** Lets go of a run: it stays as it is. */

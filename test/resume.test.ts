@@ -171,6 +171,70 @@ describe("a run that has ended", () => {
   });
 });
 
+describe("a viewer that comes as the run ends", () => {
+  test("sees the end, in 300 races of the two [F82]", async () => {
+    const random = seedFor("end against subscribe");
+    for (let race = 0; race < 300; race++) {
+      const producer = await newProducer(server.url, random.seed + race);
+      await producer.append(server.url, random.between(1, 3));
+      const end = producer.append(server.url, random.between(0, 2), true);
+      for (let turn = random.between(0, 5); turn > 0; turn--)
+        await new Promise((resolve) => setImmediate(resolve));
+      const { frames, gaveUp } = await watchRun({
+        base: () => server.url,
+        run: producer.run,
+        maxConnections: 3,
+      });
+      await end;
+      expect(gaveUp).toBeUndefined();
+      expect(frames.at(-1)?.data).toContain('"type":"run.finished"');
+    }
+  });
+
+  test("by a URL with a cursor goes on from its Last-Event-ID, as an EventSource repeats its URL [F54]", async () => {
+    const producer = await newProducer(server.url, 3);
+    await producer.append(server.url, 10, true);
+    const log = await readLog(server.url, producer.run);
+    const headers = { "last-event-id": log[7]!.cursor };
+    const url = `${server.url}/runs/${producer.run}/events?after=${log[2]!.cursor}`;
+    const text = await (await fetch(url, { headers })).text();
+    expect(text.split("\n\n").filter((frame) => frame.includes("data: "))).toEqual(
+      log.slice(8).map(({ frame }) => frame),
+    );
+  });
+});
+
+describe("a client whose answers are lost", () => {
+  test("starts a run once, however often it asks with the same key", async () => {
+    const random = seedFor("lost answers");
+    await using proxy = await faultyProxy({
+      target: server.url,
+      fault: () =>
+        random.chance(0.7) ? { kind: "cut", afterBytes: random.between(0, 300) } : { kind: "pass" },
+    });
+    const start = async (key: string): Promise<string> => {
+      while (true) {
+        try {
+          const asked = { agent: null, tags: ["lost-answers"] };
+          // A connection for each, as each is to have a fault of its own.
+          const headers = { "idempotency-key": key, connection: "close" };
+          return (await post(`${proxy.url}/runs`, asked, headers)).body.run;
+        } catch {
+          // It may have been started: ask again.
+        }
+      }
+    };
+    const runs = new Set<string>();
+    for (let key = 0; key < 40; key++) runs.add(await start(`key ${random.seed} ${key}`));
+    expect(proxy.cuts).toBeGreaterThan(20);
+    expect(runs.size).toBe(40);
+    const { body } = await get(`${server.url}/runs?limit=500&status=running`);
+    const started = body.runs.filter(({ tags }: { tags?: string[] }) => tags?.includes("lost-answers"));
+    expect(started).toHaveLength(40);
+    for (const { run } of started) expect((await readLog(server.url, run)).length).toBe(1);
+  });
+});
+
 describe("two viewers of one run", () => {
   test("one from the start, one late, see the same, and one's leaving changes nothing [F49][F50][F52][F80]", async () => {
     const { url } = server;

@@ -394,6 +394,7 @@ export class Hub implements AsyncDisposable {
       ...totals,
     }));
     this.#producers.release(writer.log.run);
+    this.#deps.delete(writer.log.run);
   }
 
   /** Ends a run whose process is gone. False if it had ended, or waits. */

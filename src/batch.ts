@@ -46,6 +46,11 @@ export function openBatch(batch: Batch): OpenBatch {
   return result;
 }
 
+/** Who appended a batch, without opening it. */
+export function appenderOf(batch: Batch): string {
+  return (JSON.parse(batch.text.slice(0, batch.text.indexOf("\n"))) as Header).by;
+}
+
 /** An entry over its stored text: what only passes it on never parses it. */
 export class StoredEntry implements Entry {
   readonly seq: number;

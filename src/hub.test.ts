@@ -8,6 +8,7 @@ import { finalText, toMessages } from "./messages.ts";
 import { encodeEvent } from "./schema.ts";
 import type { Store } from "./store.ts";
 import { memoryStore } from "./stores/memory.ts";
+import { faultyStore } from "./testing/faulty-store.ts";
 
 /** Says back what it is asked. */
 async function* echo({ input, history }: RunContext): AgentStream {
@@ -310,15 +311,36 @@ describe("Hub.cancel", () => {
     expect(await run.ended()).toMatchObject({ status: "cancelled" });
   });
 
+  it("[F78] reaches an agent that is silent in another process", async () => {
+    const store = memoryStore();
+    const heard = Promise.withResolvers<void>();
+    const owner = await hubWith(
+      [
+        async function* silent({ signal }): AgentStream {
+          yield { type: "text.started", id: "1" };
+          await new Promise((resolve) => signal.addEventListener("abort", resolve));
+          heard.resolve();
+        },
+      ],
+      { store },
+    );
+    const { run } = await owner.start({ input: "x" });
+    const other = await hubWith([], { store });
+    await other.run(run.id).cancel();
+    await heard.promise;
+    expect(await run.ended()).toMatchObject({ status: "cancelled" });
+  });
+
   it("[F78] is obeyed for a run of a process that does not react: the one that was asked writes the end", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const store = memoryStore();
-    const owner = await hubWith([endless], { store });
+    // It hears of nothing, and writes nothing by which it would.
+    const owner = await hubWith([endless], { store: faultyStore(store, { loseHints: true }) });
     const { run } = await owner.start({ input: "x" });
     const other = await hubWith([], { store });
     await other.run(run.id).cancel();
     await vi.advanceTimersByTimeAsync(5_000);
-    expect(await run.ended()).toMatchObject({ status: "cancelled" });
+    expect(await other.run(run.id).ended()).toMatchObject({ status: "cancelled" });
   });
 });
 

@@ -365,7 +365,9 @@ export class Hub implements AsyncDisposable {
       onError: (error) => this.#report(error, id),
     });
     if (writer.summary.cancel) execution.stop();
+    const watch = writer.watch();
     const done = execution.run().then((terminal) => {
+      watch[Symbol.dispose]();
       this.#executions.delete(id);
       if (terminal) this.#deps.delete(id);
       // The last answer may have come while it was stopping to wait.

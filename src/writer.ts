@@ -1,4 +1,4 @@
-import { openBatch, type StoredEntry, sealBatch } from "./batch.ts";
+import { appenderOf, openBatch, type StoredEntry, sealBatch } from "./batch.ts";
 import { RunError } from "./errors.ts";
 import { isTerminal, type StreamEvent, type TerminalEvent } from "./events.ts";
 import { wait } from "./internal/wait.ts";
@@ -44,6 +44,7 @@ interface Draft {
 type Decide = (summary: Summary) => TerminalEvent;
 
 let appends = 0;
+const NONE: ReadonlySet<string> = new Set();
 
 /**
  * Appends to one run for the process that owns it: knows the tail, so that an append is one compare and
@@ -117,6 +118,17 @@ export class Writer {
       this.#push(line);
     }
     this.#flight ??= this.#fly();
+  }
+
+  /**
+   * Takes what others append as it comes, not only when the next append meets it: an agent that is silent hears
+   * of a cancel too.
+   */
+  watch(): Disposable {
+    return this.log.store.watch(this.log.run, (batch) => {
+      if (batch && appenderOf(batch).startsWith(`${this.#options.holder}.`)) return;
+      this.#exclusive(() => this.#missed(NONE)).catch((error) => this.#options.onTrouble?.(error));
+    });
   }
 
   /** Resolves once there is room to write more; undefined if there is. */

@@ -1,7 +1,6 @@
 import type { AgentLike, RunContext, RunLimits } from "./agent.ts";
 import { messageOf, RunError } from "./errors.ts";
 import type { AgentEvent, Entry, EventOf, Message, StreamEvent, TerminalEvent } from "./events.ts";
-import { wait } from "./internal/wait.ts";
 import { exceeded, overLimit } from "./limits.ts";
 import type { Summary } from "./summary.ts";
 import type { Writer } from "./writer.ts";
@@ -51,6 +50,7 @@ export class Execution {
   #lastEventAt = this.#startedAt;
   #spoken = false;
   #timer: NodeJS.Timeout | undefined;
+  #grace: NodeJS.Timeout | undefined;
 
   constructor(options: ExecutionOptions) {
     this.#options = options;
@@ -84,6 +84,7 @@ export class Execution {
       return this.writer.summary.terminal;
     } finally {
       clearTimeout(this.#timer);
+      clearTimeout(this.#grace);
       if (!this.#abort.signal.aborted) this.#abort.abort(new DOMException("The run has ended", "AbortError"));
     }
   }
@@ -99,7 +100,7 @@ export class Execution {
     if (this.#abort.signal.aborted) return;
     this.#stopped = failure;
     this.#abort.abort(new DOMException(failure?.message ?? "The run was cancelled", "AbortError"));
-    void wait(GRACE_MS).then(() => this.#gaveUp.resolve({ asked: false }));
+    this.#grace = setTimeout(() => this.#gaveUp.resolve({ asked: false }), GRACE_MS).unref();
   }
 
   /** One stretch: runs the agent's generator to its end. Never rejects. */

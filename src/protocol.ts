@@ -1,11 +1,11 @@
 import type { Hub } from "./hub.ts";
-import type { Frames, View } from "./view.ts";
+import type { Frames, Views } from "./view.ts";
 
 /** What the requests of a protocol are served with. The server makes it; protocols know no transport. */
 export interface ProtocolContext {
   readonly hub: Hub;
   /** The views that any run can be asked in, by name, beside the native one. */
-  readonly views: ReadonlyMap<string, View>;
+  readonly views: Views;
   /** Frames as an SSE response. `open` is given a signal that aborts when the client goes, or the server stops. */
   sse(
     open: (gone: AbortSignal) => AsyncIterable<Frames>,

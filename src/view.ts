@@ -21,6 +21,9 @@ export interface View {
   start(): (entry: StoredEntry) => readonly ViewMessage[];
 }
 
+/** Views by name, each made for a run: some protocols have its id in their messages. */
+export type Views = ReadonlyMap<string, (run: string) => View>;
+
 /**
  * A message on its way, with the cursor reached once it has arrived: only the last one of an entry has it, so
  * that a viewer cut off in between asks for the whole entry again.

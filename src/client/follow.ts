@@ -1,6 +1,7 @@
 import { createParser } from "eventsource-parser";
 import { RunError } from "../errors.ts";
 import { type Entry, isTerminal } from "../events.ts";
+import { sleep } from "../internal/wait.ts";
 import { type Http, UnreachableError } from "./http.ts";
 
 /** An entry as it came. */
@@ -160,18 +161,4 @@ async function* sseMessages(
     messages = [];
     alive = false;
   }
-}
-
-/** Unlike the server's own waits this one keeps a process alive: somebody is waiting for what comes after it. */
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done);
-  });
 }

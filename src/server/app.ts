@@ -3,13 +3,15 @@ import { RunError } from "../errors.ts";
 import type { Hub } from "../hub.ts";
 import type { ProtocolContext } from "../protocol.ts";
 import { agentorRoutes } from "../protocols/agentor/routes.ts";
-import { agentorView } from "../protocols/agentor/view.ts";
+import { agentxRoutes } from "../protocols/agentx/routes.ts";
 import { nativeRoutes } from "../protocols/native/routes.ts";
+import { vibexRoutes } from "../protocols/vibex/routes.ts";
 import { sseResponse } from "../transports/sse/server.ts";
 import { readJson } from "./body.ts";
 import { corsHeaders, type GuardOptions, guard } from "./guard.ts";
 import { homePage } from "./home.ts";
 import { problem } from "./problem.ts";
+import { views } from "./views.ts";
 
 export interface AppOptions extends GuardOptions {
   readonly hub: Hub;
@@ -39,9 +41,6 @@ export interface App {
   fetch(request: Request, from?: string): Promise<Response>;
 }
 
-/** What `?view=` may name. */
-const views = new Map([agentorView].map((view) => [view.name, view]));
-
 /** Everything the server answers, as one Fetch handler. */
 export function createApp(options: AppOptions): App {
   const { hub, heartbeatMs, onRequest, onError, stopping = new AbortController().signal } = options;
@@ -64,6 +63,8 @@ export function createApp(options: AppOptions): App {
   });
   app.route("/", nativeRoutes(context));
   app.route("/", agentorRoutes(context));
+  app.route("/", agentxRoutes(context));
+  app.route("/", vibexRoutes(context));
   const refused = (error: unknown): Response => {
     if (error instanceof RunError) return problem(error);
     onError?.(error);

@@ -18,12 +18,14 @@ durability  ${durability.class}: ${durability.why}
 POST   /runs                {agent?, input, id?, history?, thread?, tags?, metadata?}
 GET    /runs                ?status= ?agent= ?thread= ?before= ?limit=
 GET    /runs/:id
-GET    /runs/:id/events     SSE, NDJSON or JSON by Accept; ?after= ?types= ?limit=
+GET    /runs/:id/events     SSE, NDJSON or JSON by Accept; ?after= ?view= ?types=
 POST   /runs/:id/events     from a producer elsewhere
 POST   /runs/:id/input      input.approval, input.message, input.cancel
 POST   /runs/:id/cancel
 DELETE /runs/:id
 POST   /chat                {input, stream}
+WS     /ws                  the subprotocol runlog.1 for any number of runs; without one {"text"}
+GET    /tasks/:id/stream    as AgentX's clients know it; /projects/:id/stream as VibeX's
 GET    /agents
 GET    /health
 `;

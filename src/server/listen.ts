@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import { RunError } from "../errors.ts";
 import { type AppOptions, createApp } from "./app.ts";
+import { acceptSockets } from "./upgrade.ts";
 
 export interface ListenOptions extends Omit<AppOptions, "stopping"> {
   /** 0 takes a free one. @default 8000 */
@@ -39,6 +40,7 @@ export async function listen(options: ListenOptions): Promise<Listening> {
     { overrideGlobalObjects: false },
   );
   const server = createServer({ headersTimeout: 10_000, requestTimeout: 60_000 }, listener);
+  acceptSockets(server, { ...options, stopping: stopping.signal });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(port, host, resolve);

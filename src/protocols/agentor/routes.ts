@@ -4,8 +4,8 @@ import { RunError } from "../../errors.ts";
 import type { Input, Message } from "../../events.ts";
 import { finalText, toMessages } from "../../messages.ts";
 import type { ProtocolContext } from "../../protocol.ts";
-import { Summary } from "../../summary.ts";
 import { project } from "../../view.ts";
+import { untilWaiting } from "./until-waiting.ts";
 import { agentorView } from "./view.ts";
 
 /** `POST /chat`: the simple door. One question, one answer, streamed or whole. */
@@ -17,10 +17,10 @@ export function agentorRoutes({ hub, sse, json, stopping }: ProtocolContext): Ho
     const { run } = await hub.start({ input, ...(agent !== undefined && { agent }) });
     const headers = { "runlog-run": run.id };
     if (stream) {
-      return sse((signal) => project(run.log, agentorView, { signal, until: waits() }), headers);
+      return sse((signal) => project(run.log, agentorView, { signal, until: untilWaiting() }), headers);
     }
     const entries: StoredEntry[] = [];
-    const until = waits();
+    const until = untilWaiting();
     for await (const slice of run.follow({ signal: stopping })) {
       entries.push(...(slice.entries ?? []));
       if (until(slice.entries ?? [])) break;
@@ -37,15 +37,6 @@ export function agentorRoutes({ hub, sse, json, stopping }: ProtocolContext): Ho
   });
 
   return routes;
-}
-
-/** Says when a run has come to wait for a person: the answer of one request ends there. */
-function waits(): (entries: readonly StoredEntry[]) => boolean {
-  const summary = new Summary();
-  return (entries) => {
-    for (const { event, at } of entries) summary.apply(event, at);
-    return summary.waiting;
-  };
 }
 
 interface Chat {

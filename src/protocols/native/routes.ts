@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import { formatCursor, parseCursor, type StoredEntry } from "../../batch.ts";
+import { formatCursor, type StoredEntry } from "../../batch.ts";
 import { RunError } from "../../errors.ts";
 import { isTerminalType } from "../../events.ts";
 import type { Run } from "../../hub.ts";
@@ -8,8 +8,17 @@ import { streamResponse } from "../../internal/stream-response.ts";
 import { EMPTY } from "../../log.ts";
 import type { ProtocolContext } from "../../protocol.ts";
 import type { Tail } from "../../store.ts";
-import { project, type View } from "../../view.ts";
-import { parseCancel, parseInput, parseLimit, parseProduced, parseStart, parseStatus } from "./requests.ts";
+import { project } from "../../view.ts";
+import {
+  cursorFrom,
+  parseCancel,
+  parseInput,
+  parseLimit,
+  parseProduced,
+  parseStart,
+  parseStatus,
+  viewNamed,
+} from "./requests.ts";
 import { nativeView } from "./view.ts";
 
 /** Entries in one JSON page. */
@@ -70,9 +79,9 @@ export function nativeRoutes({ hub, views, sse, json, stopping }: ProtocolContex
     const { log } = run;
     const last = await log.last();
     if (!last) await run.info();
-    const after = cursorOf(c.req.header("last-event-id") ?? c.req.query("after") ?? "");
+    const after = cursorFrom(c.req.header("last-event-id") ?? c.req.query("after") ?? "");
     const types = c.req.query("types")?.split(",").filter(Boolean);
-    const other = otherView(views, c.req.query("view"));
+    const other = viewNamed(views, c.req.query("view"), run.id);
     const limit = parseLimit(c.req.query("limit"), 100_000);
     const accept = c.req.header("accept");
 
@@ -140,25 +149,6 @@ async function page(
     next: last?.cursor ?? formatCursor(after),
     ended: isTerminalType((last ?? (await run.log.last()))?.type ?? ""),
   };
-}
-
-/** The view that is asked for by name; undefined for the native one. */
-function otherView(views: ReadonlyMap<string, View>, name: string | undefined): View | undefined {
-  if (name === undefined || name === "native") return undefined;
-  const view = views.get(name);
-  if (view) return view;
-  const known = ["native", ...views.keys()].join(", ");
-  const asked = JSON.stringify(name.slice(0, 80));
-  throw new RunError("invalid_request", `Cannot show a run as ${asked}: there is ${known}`);
-}
-
-function cursorOf(text: string): Tail {
-  const cursor = parseCursor(text);
-  if (cursor) return cursor;
-  throw new RunError(
-    "invalid_cursor",
-    `Cannot read from ${JSON.stringify(text.slice(0, 80))}: it is no cursor`,
-  );
 }
 
 async function mustFit(run: Run, after: Tail): Promise<void> {

@@ -1,0 +1,96 @@
+import { createParser, type EventSourceMessage } from "eventsource-parser";
+import { afterEach, describe, expect, it } from "vitest";
+import type { AgentStream, RunContext } from "../../agent.ts";
+import { createHub, type Hub } from "../../hub.ts";
+import { memoryStore } from "../../stores/memory.ts";
+import { sseResponse } from "../../transports/sse/server.ts";
+import { vibexRoutes } from "./routes.ts";
+
+async function* parrot({ input }: RunContext): AgentStream {
+  yield { type: "text.started", id: "1" };
+  yield { type: "text.delta", id: "1", text: `You said ${input}` };
+  yield { type: "text.finished", id: "1" };
+}
+
+const hubs: Hub[] = [];
+afterEach(async () => {
+  for (const hub of hubs.splice(0)) await hub.drain(0);
+});
+
+async function serve() {
+  const hub = await createHub({ store: memoryStore(), agents: [parrot] });
+  hubs.push(hub);
+  const app = vibexRoutes({
+    hub,
+    views: new Map(),
+    stopping: new AbortController().signal,
+    json: async () => undefined,
+    sse: (open, headers) => sseResponse(open, { headers }),
+  });
+  // What is refused is answered by the server around it.
+  app.onError((error) => {
+    throw error;
+  });
+  const ask = async (path: string, init?: RequestInit) => app.request(path, init);
+  const { run } = await hub.start({ input: "Hello", id: "t-1" });
+  await run.ended();
+  return { ask, hub };
+}
+
+async function messages(response: Response): Promise<EventSourceMessage[]> {
+  const list: EventSourceMessage[] = [];
+  createParser({ onEvent: (message) => list.push(message) }).feed(await response.text());
+  return list;
+}
+
+describe("GET /projects/:id/stream", () => {
+  it("[F53] streams any run as VibeX does, with Runlog's cursors as ids, and ends with it", async () => {
+    const { ask, hub } = await serve();
+    const response = await ask("/projects/t-1/stream");
+    expect(response.headers.get("content-type")).toBe("text/event-stream; charset=utf-8");
+    expect(response.headers.get("runlog-run")).toBe("t-1");
+    const all = await messages(response);
+    const at = { timestamp: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/) };
+    expect(all.map(({ event, data }) => [event, JSON.parse(data)])).toEqual([
+      ["project_update", { project_id: "t-1", status: "running", result: null }],
+      ["stream_chunk", { message_id: "1", chunk: "You said Hello", is_final: false, ...at }],
+      ["stream_chunk", { message_id: "1", chunk: "", is_final: true, ...at }],
+      [
+        "message",
+        {
+          id: "1",
+          role: "assistant",
+          content: "You said Hello",
+          parts: [{ type: "text", text: "You said Hello" }],
+          ...at,
+          metadata: {},
+        },
+      ],
+      ["project_update", { project_id: "t-1", status: "completed", result: null }],
+    ]);
+    const cursors = (await hub.run("t-1").log.entries()).map(({ cursor }) => cursor);
+    // An entry that is shown as two frames has its cursor on the last.
+    expect(all.map(({ id }) => cursors.indexOf(id ?? ""))).toEqual([0, 2, -1, 3, 4]);
+  });
+
+  it("[F54] resumes after Last-Event-ID, or ?after=, and is 204 once all was shown", async () => {
+    const { ask } = await serve();
+    const all = await messages(await ask("/projects/t-1/stream"));
+    for (const [index, { id }] of all.slice(0, -1).entries()) {
+      if (id === undefined) continue;
+      const rest = all.slice(index + 1);
+      expect(await messages(await ask("/projects/t-1/stream", { headers: { "last-event-id": id } }))).toEqual(
+        rest,
+      );
+      expect(await messages(await ask(`/projects/t-1/stream?after=${id}`))).toEqual(rest);
+    }
+    expect((await ask(`/projects/t-1/stream?after=${all.at(-1)?.id}`)).status).toBe(204);
+  });
+
+  it("refuses a project that is not there, and what is no cursor or no id", async () => {
+    const { ask } = await serve();
+    await expect(ask("/projects/none/stream")).rejects.toMatchObject({ code: "run_not_found" });
+    await expect(ask("/projects/t-1/stream?after=1753.2")).rejects.toMatchObject({ code: "invalid_cursor" });
+    await expect(ask("/projects/..%2fx/stream")).rejects.toMatchObject({ code: "invalid_id" });
+  });
+});

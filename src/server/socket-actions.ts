@@ -1,0 +1,39 @@
+import type { Hub } from "../hub.ts";
+import {
+  cursorFrom,
+  parseInput,
+  parseProduced,
+  parseStart,
+  viewNamed,
+} from "../protocols/native/requests.ts";
+import { nativeView } from "../protocols/native/view.ts";
+import type { SocketActions } from "../transports/websocket/server.ts";
+import { project, type Views } from "../view.ts";
+
+/** The requests of the native protocol, for clients that send them over a socket. */
+export function socketActions(hub: Hub, views: Views): SocketActions {
+  return {
+    async start(request) {
+      const { run, created } = await hub.start(parseStart(request));
+      return { run: run.id, created };
+    },
+    async input(id, body) {
+      const run = hub.run(id);
+      const event = parseInput(body);
+      if (event.type !== "input.cancel") return run.send(event);
+      await run.cancel(event.reason === undefined ? {} : { reason: event.reason });
+      return {};
+    },
+    cancel: async (id, reason) => hub.run(id).cancel(reason === undefined ? {} : { reason }),
+    append: async (id, events) => hub.run(id).append(parseProduced(events)),
+    async frames({ run: id, after = "", view, types }, signal) {
+      const run = hub.run(id);
+      const cursor = cursorFrom(after);
+      const shown = viewNamed(views, view, id) ?? nativeView({ types });
+      const { log } = run;
+      // Throws where there is no log.
+      if (!(await log.last())) await run.info();
+      return project(log, shown, { after: cursor, signal });
+    },
+  };
+}

@@ -1,0 +1,14 @@
+export type { EventFilter } from "../event-filter.ts";
+export { type BufferOptions, buffered } from "./buffered.ts";
+export { filterEvents, type OfType } from "./filter-events.ts";
+export { type Handler, type HandlersOptions, on, withHandlers } from "./handlers.ts";
+export { joinDeltas } from "./join-deltas.ts";
+export { type Merged, mergeStreams } from "./merge-streams.ts";
+export { Disconnected, Queue, type QueueOptions, queued, type WhenFull } from "./queue.ts";
+export type { Said } from "./said.ts";
+export { sentences } from "./sentences.ts";
+export { type LineSink, type TeeOptions, tee } from "./tee.ts";
+export { teeToFile } from "./tee-to-file.ts";
+export { textOf } from "./text-of.ts";
+export { type TimeoutOptions, withTimeout } from "./with-timeout.ts";
+export { words } from "./words.ts";

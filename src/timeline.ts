@@ -1,0 +1,32 @@
+import type { Entry, StreamEvent } from "./events.ts";
+
+/** An event of a recording, and when it is due. */
+export interface Due {
+  /** In ms after the start of the run, at its own speed. */
+  readonly due: number;
+  readonly seq: number;
+  readonly event: StreamEvent;
+}
+
+/**
+ * What happened in a run after its `run.started`, for it to happen again elsewhere. Time that only went by until
+ * a person answered is left out. A `run.resumed` becomes the `step.retried` that says the same, as only the hub
+ * may write the other: what the open step had said is withdrawn.
+ */
+export function timelineOf(entries: readonly Entry[]): Due[] {
+  const timeline: Due[] = [];
+  let due = 0;
+  let before = entries[0]?.at ?? 0;
+  for (const { seq, at, event } of entries) {
+    if (event.type !== "input.approval") due += Math.max(0, at - before);
+    before = at;
+    if (event.type === "run.started") continue;
+    timeline.push({ due, seq, event: event.type === "run.resumed" ? retriedBy(event.fromStep) : event });
+  }
+  return timeline;
+}
+
+function retriedBy(step: number): StreamEvent {
+  const message = "Another process went on with the run";
+  return { type: "step.retried", step, attempt: 1, code: "producer_lost", message };
+}

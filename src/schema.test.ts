@@ -111,6 +111,32 @@ describe("parseEvent", () => {
   });
 });
 
+describe("plans and artifacts", () => {
+  it("[F14] a plan is a list of items, each with one of four states", () => {
+    const plan = (status: string) => ({ type: "plan", items: [{ id: "1", title: "Look", status }] });
+    for (const status of ["pending", "running", "completed", "failed"])
+      expect(parseEvent(plan(status))).toEqual(plan(status));
+    expect(() => parseEvent(plan("maybe"))).toThrow('"items" must be an array of { id, title, status }');
+  });
+
+  it("[F15] an artifact is created, updated or deleted, with its parts", () => {
+    const artifact = (action: string) => ({
+      type: "artifact",
+      id: "x",
+      action,
+      name: "a.md",
+      parts: [{ type: "text", text: "Hi" }],
+      version: 2,
+    });
+    for (const action of ["created", "updated", "deleted"])
+      expect(parseEvent(artifact(action))).toEqual(artifact(action));
+    expect(() => parseEvent(artifact("moved"))).toThrow('"action" must be one of created, updated, deleted');
+    expect(() => parseEvent({ ...artifact("created"), parts: [{ type: "text" }] })).toThrow(
+      '"parts" must be an array of parts',
+    );
+  });
+});
+
 describe("encodeEvent", () => {
   it("puts the type first, for readers that only look at the beginning", () => {
     expect(encodeEvent({ text: "x", id: "1", type: "text.delta" })).toBe(

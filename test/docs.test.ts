@@ -6,6 +6,8 @@ import { documents, quoted } from "../scripts/docs.ts";
 const root = join(import.meta.dirname, "..");
 const read = (file: string) => readFileSync(join(root, file), "utf8");
 
+const testFiles = globSync(["src/**/*.test.ts", "src/testing/*.ts", "test/**/*.test.ts"], { cwd: root });
+
 describe("the documents", () => {
   it.each(documents)("%s quotes the examples as they are (npm run docs writes it anew)", (document) => {
     expect(quoted(document)).toBe(read(document));
@@ -23,6 +25,11 @@ describe("the documents", () => {
     expect([...rows].filter((row) => !cited.has(row))).toEqual([]);
   });
 
+  it("are cited by tests that run: none is left out for good", () => {
+    const left = testFiles.filter((file) => /\b(it|test|describe)\.(skip|todo)\(/.test(read(file)));
+    expect(left).toEqual([]);
+  });
+
   it("have no section of PROTOCOL.md that no test cites, and no test cites a section that is not there", () => {
     const sections = [...read("PROTOCOL.md").matchAll(/^## (P\d+) /gm)].map((match) => match[1]!);
     const cited = citedBy(/\[(P\d+)\]/g);
@@ -33,6 +40,5 @@ describe("the documents", () => {
 
 /** What the titles of tests cite. */
 function citedBy(pattern: RegExp): Set<string> {
-  const tests = globSync(["src/**/*.test.ts", "src/testing/*.ts", "test/**/*.test.ts"], { cwd: root });
-  return new Set(tests.flatMap((file) => [...read(file).matchAll(pattern)].map((match) => match[1]!)));
+  return new Set(testFiles.flatMap((file) => [...read(file).matchAll(pattern)].map((match) => match[1]!)));
 }

@@ -78,7 +78,7 @@ async function runOn(
   return new TestRun(agent, { input: "How is the weather?" });
 }
 
-describe.each(wires)("$name", (wire) => {
+describe.each(wires)("[F35] $name", (wire) => {
   test("[F2] the pieces of text are the answer, byte for byte, and [F3] the message is whole under the same id", async () => {
     const pieces = ["Grüße ", "aus ", "\u{1f327}", "\n\n", "und  zwei Leerzeichen."];
     await using server = await wire.serve([{ text: pieces, usage }]);

@@ -6,7 +6,14 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 const root = join(import.meta.dirname, "..");
-export const documents = ["README.md", "PROTOCOL.md", "ARCHITECTURE.md", "CONTRIBUTING.md"];
+export const documents = [
+  "README.md",
+  "PROTOCOL.md",
+  "ARCHITECTURE.md",
+  "CONTRIBUTING.md",
+  "docs/guides/streams.md",
+  "docs/guides/tracing.md",
+];
 
 /** A document with its quotes as the examples are now. */
 export function quoted(document: string): string {

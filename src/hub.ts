@@ -98,6 +98,11 @@ export class Hub implements AsyncDisposable {
     if (this.#agents.size < agents.length) throw new TypeError("Cannot make a hub: two agents have one name");
   }
 
+  /** The hub's last word on an event, for whoever writes a log beside its runs. */
+  before(event: StreamEvent): StreamEvent {
+    return this.#options.before?.(event) ?? event;
+  }
+
   get agents(): AgentInfo[] {
     return [...this.#agents.values()].map((agent) => agent.info ?? { name: agent.name });
   }
@@ -336,7 +341,7 @@ export class Hub implements AsyncDisposable {
       log: new Log(this.store, id),
       holder: this.holder,
       record: (summary, owner) => toRecord(id, summary, owner),
-      before: this.#options.before,
+      before: (event) => this.before(event),
       onMissed: ({ event }) => this.#executions.get(id)?.execution.receive(event),
       onTrouble: (error) => this.#report(error, id),
     });

@@ -1,6 +1,6 @@
 import { sealBatch } from "./batch.ts";
 import { RunError } from "./errors.ts";
-import type { Entry, StreamEvent } from "./events.ts";
+import type { Entry } from "./events.ts";
 import type { Hub, Run } from "./hub.ts";
 import { newId } from "./internal/id.ts";
 import { EMPTY, Log } from "./log.ts";
@@ -13,8 +13,6 @@ import { Writer } from "./writer.ts";
 export interface ImportOptions {
   /** The id of the run to make. @default a new one */
   readonly id?: string;
-  /** As the hub's own `before`, which imports do not pass: the last word on each event, for redaction. */
-  readonly before?: (event: StreamEvent) => StreamEvent;
 }
 
 /**
@@ -25,13 +23,13 @@ export interface ImportOptions {
 export async function importRun(
   hub: Hub,
   recording: string | Iterable<string>,
-  { id = newId(), before }: ImportOptions = {},
+  { id = newId() }: ImportOptions = {},
 ): Promise<Run> {
   checkId(id);
   const entries = readRecording(recording);
   const batches = sameTimes(entries).map((group) => ({
     at: group[0]!.at,
-    events: group.map(({ event }) => before?.(event) ?? event),
+    events: group.map(({ event }) => hub.before(event)),
   }));
   const lines = batches.map(({ events }) => events.map((event) => encodeEvent(event)));
   const { store, holder } = hub;

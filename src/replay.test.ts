@@ -278,9 +278,9 @@ describe("importRun", () => {
 
   it("lets redaction have the last word", async () => {
     const lines = recorded([0, started], [1, delta("my secret")], [2, finished]).map(recordingLine);
-    await using hub = await createHub({ store: memoryStore() });
     const before = (event: StreamEvent) => (event.type === "text.delta" ? { ...event, text: "***" } : event);
-    const run = await importRun(hub, lines, { before });
+    await using hub = await createHub({ store: memoryStore(), before });
+    const run = await importRun(hub, lines);
     expect((await run.log.entry(2))?.json).toBe(JSON.stringify(delta("***")));
   });
 });

@@ -31,7 +31,8 @@ export class Summary {
   startedAt = 0;
   endedAt: number | undefined;
   cancel: EventOf<"input.cancel"> | undefined;
-  #stepOpen = false;
+  /** Steps under way: one, unless several agents write one log. */
+  #steps = new Set<number>();
   #blocks = new Map<string, "text" | "reasoning">();
   #calls = new Map<string, string>();
   /** Approvals without an answer, by id. */
@@ -43,7 +44,7 @@ export class Summary {
   clone(): Summary {
     const copy = Object.assign(new Summary(), this);
     copy.approvals = new Map(this.approvals);
-    copy.#stepOpen = this.#stepOpen;
+    copy.#steps = new Set(this.#steps);
     copy.#blocks = new Map(this.#blocks);
     copy.#calls = new Map(this.#calls);
     copy.#answered = new Set(this.#answered);
@@ -58,7 +59,7 @@ export class Summary {
 
   /** Nothing is under way and a person is asked. */
   get waiting(): boolean {
-    return !this.terminal && !this.#stepOpen && this.approvals.size > 0;
+    return !this.terminal && this.#steps.size === 0 && this.approvals.size > 0;
   }
 
   /** Takes one more event. Returns whether what lists show has changed. */
@@ -82,10 +83,10 @@ export class Summary {
         return event.type === "run.resumed";
       case "step.started":
         this.step = event.step;
-        this.#stepOpen = true;
+        this.#steps.add(event.step);
         return true;
       case "step.finished":
-        this.#stepOpen = false;
+        this.#steps.delete(event.step);
         // A step that was cut off before its provider told anything leaves what is known as it is.
         if (event.usage === null && event.finishReason === "interrupted") {
           if (!this.usage) this.cost = null;
@@ -153,14 +154,8 @@ export class Summary {
     for (const [callId, name] of this.#calls) {
       events.push({ type: "tool.failed", callId, name, code: "interrupted", message });
     }
-    if (this.#stepOpen) {
-      events.push({
-        type: "step.finished",
-        step: this.step,
-        finishReason: "interrupted",
-        usage: null,
-        cost: null,
-      });
+    for (const step of this.#steps) {
+      events.push({ type: "step.finished", step, finishReason: "interrupted", usage: null, cost: null });
     }
     return events;
   }

@@ -1,5 +1,5 @@
 import { existsSync, globSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { documents, quoted } from "../scripts/docs.ts";
 
@@ -15,7 +15,7 @@ describe("the documents", () => {
 
   it.each(["AGENTS.md", ...documents])("%s links only to what is there", (document) => {
     const links = [...read(document).matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map((match) => match[1]!);
-    expect(links.filter((link) => !existsSync(join(root, link)))).toEqual([]);
+    expect(links.filter((link) => !existsSync(join(root, dirname(document), link)))).toEqual([]);
   });
 
   it("have no row of docs/features.md that no test cites, and no test cites a row that is not there", () => {

@@ -11,6 +11,7 @@ import { createHub, type Hub } from "../hub.ts";
 import { type Listening, listen } from "../server/listen.ts";
 import { memoryStore } from "../stores/memory.ts";
 import { Child, noTerminal, openDoor, runlog, runlogOnTerminal } from "./cli.fixture.ts";
+import { Screen } from "./screen.fixture.ts";
 
 /** Lets the agent `patient` go on. */
 let letGo: () => void = () => {};
@@ -478,9 +479,22 @@ describe.skipIf(noTerminal)(`on a terminal${noTerminal ? ` (${noTerminal})` : ""
     expect(child.stdout).not.toContain("finished");
     letGo();
     expect(await child.ended).toBe(0);
-    expect(child.stdout).toContain("beforeafter");
+    expect(new Screen().write(child.stdout).text).toContain("\nbeforeafter\nfinished");
     expect(child.stdout).toContain("\x1b[32mfinished");
     expect(child.stdout).not.toContain('{"seq"');
+  });
+
+  test("a live line tells how far the run is, and nothing of it is left in the end", async () => {
+    await using child = runlogOnTerminal(["run", "--agent", "patient", "hello"], { url });
+    // Drawn below the text, which goes on where it was.
+    await child.until("stdout", "before\r\r\n\x1b[2K");
+    await child.until("stdout", "~2 tokens");
+    await child.until("stdout", "s\x1b[22m");
+    expect(new Screen().write(child.stdout).text).toMatch(/\nbefore\n~2 tokens · .*s$/);
+    letGo();
+    expect(await child.ended).toBe(0);
+    const lines = new Screen().write(child.stdout).text.split("\n");
+    expect(lines.slice(1)).toEqual(["> hello", "beforeafter", expect.stringMatching(/^finished · /)]);
   });
 
   test("NO_COLOR is honoured", async () => {

@@ -18,4 +18,6 @@ export const commands: Readonly<Record<string, () => Promise<CommandModule>>> = 
   show: () => import("./show.ts"),
   cancel: () => import("./cancel.ts"),
   export: () => import("./export.ts"),
+  import: () => import("./import.ts"),
+  replay: () => import("./replay.ts"),
 };

@@ -1,6 +1,6 @@
 /** The exit codes of every command, as `runlog help exit-codes` prints them. */
 export const exitCodes: Readonly<Record<number, string>> = {
-  0: "done; of run and follow: the run finished",
+  0: "done; of run, follow and replay: the run finished",
   1: "something unexpected, or the store is held, full or unavailable",
   2: "the command or the request cannot be understood or done as it is",
   3: "the run failed",

@@ -40,7 +40,7 @@ ${lines.join("")}
   runlog help exit-codes     what the exit codes mean
 
 Data goes to stdout, everything else to stderr. On a terminal it is pretty; piped it is JSON, one object
-per line for run, follow, export and ls (there -o json is one array). -o text prints nothing but the agent's words.
+per line for run, follow, replay, export and ls (there -o json is one array). -o text prints nothing but the agent's words.
 
 Environment: RUNLOG_URL, RUNLOG_TOKEN; for serve also PORT, RUNLOG_STORE; NO_COLOR.
 `;

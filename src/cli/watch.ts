@@ -9,9 +9,10 @@ import { CliError } from "./failure.ts";
 import { onInterrupt } from "./interrupts.ts";
 import { type Format, notice, write, writeJson } from "./output.ts";
 import { Printer } from "./print.ts";
+import { drawsProgress, ProgressLine, REDRAW_MS } from "./progress-line.ts";
 import { type ServerFlags, sayCommand } from "./server-args.ts";
 import { oneLine } from "./strip.ts";
-import { styleFor } from "./style.ts";
+import { marksFor, styleFor } from "./style.ts";
 import { sayDuration } from "./words.ts";
 import { WordsOnly } from "./words-only.ts";
 
@@ -24,8 +25,10 @@ export interface WatchOptions {
   readonly format: Format;
   /** Whether this is the command that started the run: its first Ctrl-C cancels. */
   readonly owner: boolean;
-  /** Whether a person may be asked. */
-  readonly input: boolean;
+  /** Whether a person may be asked; `elsewhere`: the answers come by themselves, and nobody needs to be. */
+  readonly input: boolean | "elsewhere";
+  /** Ends watching: its reason is then thrown. */
+  readonly leave?: AbortSignal;
   /** How the run stands, if it is known: for a run with nothing left to show. */
   readonly status?: RunStatus;
 }
@@ -63,7 +66,7 @@ export async function watch(options: WatchOptions): Promise<void> {
     interrupted = true;
     detach.abort();
   });
-  const person = options.input && process.stdin.isTTY && process.stderr.isTTY;
+  const person = options.input === true && process.stdin.isTTY && process.stderr.isTTY;
   using approvals = new Approvals({
     http,
     run,
@@ -78,6 +81,16 @@ export async function watch(options: WatchOptions): Promise<void> {
       detach.abort();
     },
   });
+
+  const { tick } = show;
+  const ticking =
+    tick &&
+    setInterval(() => {
+      const line = tick();
+      if (line !== "") process.stdout.write(line);
+    }, REDRAW_MS);
+  using _ticking = { [Symbol.dispose]: () => clearInterval(ticking) };
+  options.leave?.addEventListener("abort", () => detach.abort());
 
   const slices = follow(http, run, {
     after,
@@ -97,15 +110,18 @@ export async function watch(options: WatchOptions): Promise<void> {
     for (const { event, at } of entries) summary.apply(event, at);
     cursor = entries.at(-1)?.cursor ?? cursor;
     // A watcher that cannot ask leaves the answer to others.
-    if (person || owner) approvals.update(summary.approvals, summary.waiting);
+    if (person || (owner && options.input !== "elsewhere"))
+      approvals.update(summary.approvals, summary.waiting);
   }
 
   await write(show.break());
+  options.leave?.throwIfAborted();
   if (unanswered) throw waitingError(run, unanswered, http, flags);
   const { terminal } = summary;
   if (interrupted && !terminal) {
     const goOn = sayCommand(`follow ${run}${cursor ? ` --from ${cursor}` : ""}`, flags);
-    const still = cancelling ? "it may still be cancelling" : "it goes on";
+    const alone = options.input === "elsewhere" ? "it ends without this command" : "it goes on";
+    const still = cancelling ? "it may still be cancelling" : alone;
     throw new CliError("interrupted", `detached from run ${run}: ${still}`, 130, `Back to it: ${goOn}`);
   }
   const status = terminal ? summary.status : options.status;
@@ -150,6 +166,8 @@ interface Show {
   entries(entries: readonly FollowedEntry[]): Promise<void>;
   /** Whatever it still holds back, and what ends the line that text may be in the middle of. */
   break(): string;
+  /** What shows how far the run is, while nothing comes. */
+  readonly tick?: () => string;
   reset(): void;
   /** Whether it tells people how the run ended. */
   readonly saysEnd: boolean;
@@ -172,11 +190,28 @@ function showFor(format: Format, run: string): Show {
       ? new Printer({ run, style: styleFor(process.stdout) })
       : new WordsOnly({ live: process.stdout.isTTY });
   let printer = make();
+  const line =
+    pretty && drawsProgress(process.stdout)
+      ? new ProgressLine({
+          columns: () => process.stdout.columns || 80,
+          style: styleFor(process.stdout),
+          dot: marksFor().dot,
+        })
+      : undefined;
   return {
-    entries: (entries) => write(entries.map((entry) => printer.apply(entry)).join("")),
-    break: () => printer.break(),
+    entries: async (entries) => {
+      let text = "";
+      for (const entry of entries) {
+        line?.apply(entry);
+        text += printer.apply(entry);
+      }
+      await write(line ? line.around(text) : text);
+    },
+    break: () => (line ? line.hide(printer.break()) : printer.break()),
+    ...(line && { tick: () => line.draw() }),
     reset: () => {
       printer = make();
+      line?.reset();
     },
     saysEnd: pretty,
   };

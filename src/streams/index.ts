@@ -1,4 +1,7 @@
 export type { EventFilter } from "../event-filter.ts";
+export { type ImportOptions, importRun } from "../import-run.ts";
+export { readRecording, recordingLine } from "../recording.ts";
+export { type ReplayOptions, replay } from "../replay.ts";
 export { type BufferOptions, buffered } from "./buffered.ts";
 export { filterEvents, type OfType } from "./filter-events.ts";
 export { type Handler, type HandlersOptions, on, withHandlers } from "./handlers.ts";

@@ -141,7 +141,7 @@ describe("the spans of a log", () => {
     ]);
   });
 
-  it("[F21] [F112] a step that another agent makes on behalf of a call hangs on that call", () => {
+  it("[F112] a step that another agent makes on behalf of a call hangs on that call", () => {
     const helper = { agent: "helper", parent: "c1" };
     const all = spans(
       started,
@@ -186,7 +186,7 @@ describe("the spans of a log", () => {
     expect(spansOf("r2", entriesOf(log))[0]?.spanId).not.toBe(spans(...log)[0]?.spanId);
   });
 
-  it("[F3] [F112] begin once and end once, in every log that the hub can write", () => {
+  it("[F112] begin once and end once, in every log that the hub can write", () => {
     const step = fc.constantFrom<AgentEvent>(
       stepStarted as AgentEvent,
       stepFinished as AgentEvent,

@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import { formatCursor, type StoredEntry } from "../../batch.ts";
 import { RunError } from "../../errors.ts";
+import { typeFilter } from "../../event-filter.ts";
 import { isTerminalType } from "../../events.ts";
 import type { Run } from "../../hub.ts";
 import { hashOf } from "../../internal/id.ts";
@@ -135,12 +136,12 @@ async function page(
 ): Promise<object> {
   const entries: StoredEntry[] = [];
   let last: StoredEntry | undefined;
-  const shown = types && new Set(types);
+  const shown = types && typeFilter(types);
   outer: for await (const slice of run.log.read(after.seq)) {
     for (const entry of slice) {
       if (entries.length === limit) break outer;
       last = entry;
-      if (!shown || shown.has(entry.type) || isTerminalType(entry.type)) entries.push(entry);
+      if (!shown || shown(entry.type) || isTerminalType(entry.type)) entries.push(entry);
     }
   }
   return {

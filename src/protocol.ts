@@ -13,6 +13,8 @@ export interface ProtocolContext {
   ): Response;
   /** The request's JSON, within the limit on bodies; undefined for an empty body. */
   json(request: Request): Promise<unknown>;
+  /** The request's text, up to a limit of its own. */
+  text(request: Request, maxBytes: number): Promise<string>;
   /** Aborts when the server stops: open responses end. */
   readonly stopping: AbortSignal;
 }

@@ -1,9 +1,8 @@
 import { defineCommand } from "citty";
 import { isTerminal } from "../events.ts";
 import { readRecording } from "../recording.ts";
-import { describeRun } from "./find-run.ts";
+import { describeRun, type FoundRun } from "./find-run.ts";
 import { formatOf, notice, outputArgs, write, writeJson } from "./output.ts";
-import { produce, startRecorded } from "./produce.ts";
 import { readInput } from "./read-input.ts";
 import { httpFor, serverArgs } from "./server-args.ts";
 
@@ -25,9 +24,10 @@ export const command = defineCommand({
   async run({ args }) {
     const http = httpFor(args);
     const format = formatOf(args, "json");
-    const recording = readRecording(await readInput(args.file));
-    const run = await startRecorded(http, recording, { thread: true });
-    await produce(http, run, recording, { speed: Number.POSITIVE_INFINITY });
+    const text = await readInput(args.file);
+    // Read here too: what is wrong with the file is said before anything is sent.
+    const recording = readRecording(text);
+    const { run } = await http.json<FoundRun>("/runs/import", { method: "POST", lines: text });
     if (!isTerminal(recording.at(-1)!.event))
       notice("the recording stops before the end of its run, which is ended as failed");
     if (format === "pretty" || format === "text") await write(`${run}\n`);

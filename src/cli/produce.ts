@@ -14,11 +14,7 @@ const MOST_EVENTS = 500;
 const MOST_CHARS = 256 * 1024;
 
 /** Starts the run that a recording tells of as one that we write, and resolves to its id. */
-export async function startRecorded(
-  http: Http,
-  recording: readonly Entry[],
-  { thread }: { readonly thread: boolean },
-): Promise<string> {
+export async function startRecorded(http: Http, recording: readonly Entry[]): Promise<string> {
   const first = recording[0]?.event;
   if (first?.type !== "run.started") throw new TypeError("Cannot start a run without its first event");
   const { input, history, tags, metadata } = first;
@@ -29,7 +25,6 @@ export async function startRecorded(
     ...(history && { history }),
     ...(tags && { tags }),
     ...(metadata && { metadata }),
-    ...(thread && first.thread !== undefined && { thread: first.thread }),
   };
   const { run } = await http.json<FoundRun>("/runs", { method: "POST", body });
   return run;

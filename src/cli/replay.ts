@@ -37,7 +37,7 @@ export const command = defineCommand({
     const http = httpFor(args);
     const format = formatOf(args, "jsonl");
     const recording = readRecording(await readInput(args.file));
-    const run = await startRecorded(http, recording, { thread: false });
+    const run = await startRecorded(http, recording);
     if (format !== "pretty") notice(`run ${run}`);
     const stop = new AbortController();
     using _ = onInterrupt(() => stop.abort());

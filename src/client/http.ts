@@ -13,6 +13,8 @@ export interface RequestOptions {
   readonly method?: "GET" | "POST" | "DELETE";
   /** Sent as JSON. */
   readonly body?: unknown;
+  /** Sent as it is, in place of a body: lines of JSON. */
+  readonly lines?: string;
   /** @default application/json */
   readonly accept?: string;
   readonly signal?: AbortSignal | undefined;
@@ -49,9 +51,11 @@ export class Http {
    * answers, and the signal's reason when it aborts.
    */
   async request(path: string, options: RequestOptions = {}): Promise<Response> {
-    const { method = "GET", body, accept = "application/json", signal } = options;
+    const { method = "GET", body, lines, accept = "application/json", signal } = options;
     const headers: Record<string, string> = { accept };
-    if (body !== undefined) headers["content-type"] = "application/json";
+    const sent = lines ?? (body === undefined ? undefined : JSON.stringify(body));
+    if (sent !== undefined)
+      headers["content-type"] = lines === undefined ? "application/json" : "application/x-ndjson";
     if (this.#token !== undefined) headers.authorization = `Bearer ${this.#token}`;
     let response: Response;
     try {
@@ -60,7 +64,7 @@ export class Http {
         method,
         headers,
         cache: "no-store",
-        ...(body !== undefined && { body: JSON.stringify(body) }),
+        ...(sent !== undefined && { body: sent }),
         ...(signal && { signal }),
       });
     } catch (cause) {

@@ -329,6 +329,22 @@ describe("other routes of a run", () => {
     expect(await problemOf(await ask("/runs/none/events", { json: [] }))).toMatchObject({ status: 404 });
   });
 
+  it("[P20] [F100] POST import keeps a recording as a run, with its times, and refuses what is none", async () => {
+    const { ask, ended } = await serve();
+    const run = await ended();
+    const headers = { accept: "application/x-ndjson" };
+    const recording = await (await ask(`/runs/${run}/events`, { headers })).text();
+    const load = (body: string, id: string) => ask(`/runs/import?id=${id}`, { method: "POST", body });
+    expect((await load(recording, "copy")).status).toBe(201);
+    const copy = await (await ask("/runs/copy/events", { headers })).text();
+    const plain = (text: string) => text.replaceAll(/"cursor":"[^"]*",/g, "");
+    expect(plain(copy)).toBe(plain(recording));
+    expect(await problemOf(await load(recording, "copy"))).toMatchObject({ status: 409, code: "run_exists" });
+    const wrong = await problemOf(await load("{}\n{}", "other"));
+    expect(wrong).toMatchObject({ status: 400, detail: expect.stringContaining("line 1") });
+    expect((await ask("/runs/other")).status).toBe(404);
+  });
+
   it("[P11] POST input takes a message as a text, and refuses what is no input", async () => {
     const { ask, started } = await serve();
     const run = await started({ agent: "endless", input: "x" });

@@ -7,7 +7,7 @@ import { agentxRoutes } from "../protocols/agentx/routes.ts";
 import { nativeRoutes } from "../protocols/native/routes.ts";
 import { vibexRoutes } from "../protocols/vibex/routes.ts";
 import { sseResponse } from "../transports/sse/server.ts";
-import { readJson } from "./body.ts";
+import { readJson, readText } from "./body.ts";
 import { corsHeaders, type GuardOptions, guard } from "./guard.ts";
 import { homePage } from "./home.ts";
 import { problem } from "./problem.ts";
@@ -49,6 +49,7 @@ export function createApp(options: AppOptions): App {
     views,
     stopping,
     json: readJson,
+    text: readText,
     sse: (open, headers) => sseResponse(open, { heartbeatMs, headers, signal: stopping }),
   };
   const app = new Hono();

@@ -23,21 +23,22 @@ export async function readJson(request: Request): Promise<unknown> {
   }
 }
 
-async function readText(request: Request): Promise<string> {
+/** A request's text. Throws `too_large` as soon as the limit is passed. */
+export async function readText(request: Request, maxBytes = MAX_BODY_BYTES): Promise<string> {
   const reader = request.body?.getReader();
   if (!reader) return "";
   const announced = Number(request.headers.get("content-length") ?? 0);
   const chunks: Uint8Array[] = [];
   let size = 0;
-  while (announced <= MAX_BODY_BYTES) {
+  while (announced <= maxBytes) {
     const { done, value } = await reader.read();
     if (done) return Buffer.concat(chunks).toString("utf8");
     size += value.length;
-    if (size > MAX_BODY_BYTES) break;
+    if (size > maxBytes) break;
     chunks.push(value);
   }
   void drain(reader);
-  throw new RunError("too_large", `Cannot read the body: it is more than ${MAX_BODY_BYTES} bytes`);
+  throw new RunError("too_large", `Cannot read the body: it is more than ${maxBytes} bytes`);
 }
 
 async function drain(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {

@@ -17,6 +17,7 @@ durability  ${durability.class}: ${durability.why}
 
 POST   /runs                {agent?, input, id?, history?, thread?, tags?, metadata?}
 GET    /runs                ?status= ?agent= ?thread= ?before= ?limit=
+POST   /runs/import         a recording, as NDJSON
 GET    /runs/:id
 GET    /runs/:id/events     SSE, NDJSON or JSON by Accept; ?after= ?view= ?types=
 POST   /runs/:id/events     from a producer elsewhere

@@ -4,6 +4,7 @@ import { RunError } from "../../errors.ts";
 import { typeFilter } from "../../event-filter.ts";
 import { isTerminalType } from "../../events.ts";
 import type { Run } from "../../hub.ts";
+import { importRun } from "../../import-run.ts";
 import { hashOf } from "../../internal/id.ts";
 import { streamResponse } from "../../internal/stream-response.ts";
 import { EMPTY } from "../../log.ts";
@@ -22,11 +23,13 @@ import {
 } from "./requests.ts";
 import { nativeView } from "./view.ts";
 
+/** The longest log that a run may have, and what its lines are numbered with. */
+const MAX_RECORDING_BYTES = 96 * 1024 * 1024;
 /** Entries in one JSON page. */
 const PAGE = 1_000;
 
 /** The native protocol: runs, their logs, and what may be sent to them. PROTOCOL.md is its description. */
-export function nativeRoutes({ hub, views, sse, json, stopping }: ProtocolContext): Hono {
+export function nativeRoutes({ hub, views, sse, json, text, stopping }: ProtocolContext): Hono {
   const routes = new Hono();
 
   routes.get("/agents", (c) => c.json({ agents: hub.agents }));
@@ -47,6 +50,13 @@ export function nativeRoutes({ hub, views, sse, json, stopping }: ProtocolContex
       return sse((signal) => project(run.log, nativeView(), { signal }), headers);
     }
     return c.json(await describe(run), created ? 201 : 200, headers);
+  });
+
+  routes.post("/runs/import", async (c) => {
+    const id = c.req.query("id");
+    const recording = await text(c.req.raw, MAX_RECORDING_BYTES);
+    const run = await importRun(hub, recording, id === undefined ? {} : { id });
+    return c.json(await describe(run), 201, { "runlog-run": run.id, location: `/runs/${run.id}` });
   });
 
   routes.get("/runs/:id", async (c) => c.json(await describe(hub.run(c.req.param("id")))));

@@ -25,6 +25,7 @@ async function serve() {
     views: new Map(),
     stopping: new AbortController().signal,
     json: async () => undefined,
+    text: async () => "",
     sse: (open, headers) => sseResponse(open, { headers }),
   });
   // What is refused is answered by the server around it.

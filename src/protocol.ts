@@ -1,5 +1,9 @@
-import type { Hub } from "./hub.ts";
-import type { Frames, Views } from "./view.ts";
+import { parseCursor } from "./batch.ts";
+import { RunError } from "./errors.ts";
+import { isTerminalType } from "./events.ts";
+import type { Hub, Run } from "./hub.ts";
+import type { Tail } from "./store.ts";
+import { type Frames, project, type View, type Views } from "./view.ts";
 
 /** What the requests of a protocol are served with. The server makes it; protocols know no transport. */
 export interface ProtocolContext {
@@ -17,4 +21,40 @@ export interface ProtocolContext {
   text(request: Request, maxBytes: number): Promise<string>;
   /** Aborts when the server stops: open responses end. */
   readonly stopping: AbortSignal;
+}
+
+/**
+ * A run over SSE, as a view shows it: from the start, or after the cursor that the request names. 204 once there
+ * is nothing left to show, ever: that is how SSE says not to come back. Throws `invalid_cursor`, `run_not_found`.
+ */
+export async function showRun(
+  { sse }: Pick<ProtocolContext, "sse">,
+  run: Run,
+  view: View,
+  request: Request,
+  limit?: number,
+): Promise<Response> {
+  const after = cursorOf(request);
+  const last = await run.log.last();
+  // Throws where there is no run.
+  if (!last) await run.info();
+  else if (isTerminalType(last.type) && after.seq === last.seq && after.check === last.check) {
+    return new Response(null, { status: 204 });
+  }
+  const frames = (signal: AbortSignal) => project(run.log, view, { after, limit, signal });
+  return sse(frames, { "runlog-run": run.id });
+}
+
+/** Where a request wants to go on: `Last-Event-ID`, else `?after=`, else the start. Throws `invalid_cursor`. */
+export function cursorOf(request: Request): Tail {
+  const asked = request.headers.get("last-event-id") ?? new URL(request.url).searchParams.get("after");
+  return cursorFrom(asked ?? "");
+}
+
+/** A cursor of a client; nothing is the start. Throws `invalid_cursor`. */
+export function cursorFrom(text: string): Tail {
+  const cursor = parseCursor(text);
+  if (cursor) return cursor;
+  const shown = JSON.stringify(text.slice(0, 80));
+  throw new RunError("invalid_cursor", `Cannot read from ${shown}: it is no cursor`);
 }

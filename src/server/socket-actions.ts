@@ -1,11 +1,6 @@
 import type { Hub } from "../hub.ts";
-import {
-  cursorFrom,
-  parseInput,
-  parseProduced,
-  parseStart,
-  viewNamed,
-} from "../protocols/native/requests.ts";
+import { cursorFrom } from "../protocol.ts";
+import { parseInput, parseProduced, parseStart, viewNamed } from "../protocols/native/requests.ts";
 import { nativeView } from "../protocols/native/view.ts";
 import type { SocketActions } from "../transports/websocket/server.ts";
 import { project, type Views } from "../view.ts";

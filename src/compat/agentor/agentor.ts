@@ -2,11 +2,11 @@ import { Agent, type AgentOptions } from "../../ai/agent.ts";
 import type { StoredEntry } from "../../batch.ts";
 import type { Input } from "../../events.ts";
 import { createHub } from "../../hub.ts";
+import type { AgentOutput } from "../../protocols/agentor/agent-output.ts";
 import { type Listening, type ListenOptions, listen } from "../../server/listen.ts";
 import { openStore } from "../../stores/open.ts";
 import { failureOf, interruptible, ownRun, type RunOptions } from "../own-run.ts";
 import { type RunResult, resultOf } from "../run-result.ts";
-import type { AgentOutput } from "./agent-output.ts";
 import { type FormatOptions, formatStreamEvents } from "./format-stream-events.ts";
 
 export interface StreamChatOptions extends RunOptions, FormatOptions {

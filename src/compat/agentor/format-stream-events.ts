@@ -1,9 +1,9 @@
 import { StoredEntry } from "../../batch.ts";
 import type { Entry, StreamEvent } from "../../events.ts";
+import type { AgentOutput, AgentOutputType } from "../../protocols/agentor/agent-output.ts";
 import { agentorView } from "../../protocols/agentor/view.ts";
 import { encodeEvent } from "../../schema.ts";
 import { failureOf } from "../own-run.ts";
-import type { AgentOutput, AgentOutputType } from "./agent-output.ts";
 
 export interface FormatOptions {
   /** The types that pass: left out, all do; an empty list lets nothing pass. */

@@ -1,26 +1,6 @@
 import type { Message, StreamEvent } from "../../events.ts";
 import type { View } from "../../view.ts";
-
-/** What each `data:` line of `/chat` holds, as Agentor's `AgentOutput` does; its `raw_event` is left out. */
-interface AgentOutput {
-  readonly type: "agent_updated_stream_event" | "raw_response_event" | "run_item_stream_event";
-  readonly message: string | null;
-  /** A piece of the answer. */
-  readonly chunk: string | null;
-  readonly tool_action: ToolAction | null;
-  readonly reasoning: string | null;
-}
-
-interface ToolAction {
-  readonly name: string;
-  readonly type:
-    | "tool_called"
-    | "tool_output"
-    | "mcp_approval_requested"
-    | "mcp_approval_response"
-    // The name has one r on Agentor's wire.
-    | "handoff_occured";
-}
+import type { AgentOutput, ToolAction } from "./agent-output.ts";
 
 /** Agentor's stream: pieces of text as they come; messages, thoughts and tool calls whole. */
 export const agentorView: View = {

@@ -1,31 +1,14 @@
 import { Hono } from "hono";
-import { parseCursor } from "../../batch.ts";
-import { RunError } from "../../errors.ts";
-import { isTerminalType } from "../../events.ts";
-import type { ProtocolContext } from "../../protocol.ts";
-import { project } from "../../view.ts";
+import { type ProtocolContext, showRun } from "../../protocol.ts";
 import { agentxView } from "./view.ts";
 
 /** `GET /tasks/:id/stream`: AgentX's door to a run. Resumes after `Last-Event-ID` or `?after=`. */
-export function agentxRoutes({ hub, sse }: ProtocolContext): Hono {
+export function agentxRoutes(context: ProtocolContext): Hono {
   const routes = new Hono();
 
-  routes.get("/tasks/:id/stream", async (c) => {
-    const run = hub.run(c.req.param("id"));
-    const last = await run.log.last();
-    if (!last) await run.info();
-    const text = c.req.header("last-event-id") ?? c.req.query("after") ?? "";
-    const after = parseCursor(text);
-    if (!after) {
-      const shown = JSON.stringify(text.slice(0, 80));
-      throw new RunError("invalid_cursor", `Cannot read from ${shown}: it is no cursor`);
-    }
-    // Nothing left to show, ever: 204 is how SSE says not to come back.
-    if (last && isTerminalType(last.type) && after.seq === last.seq && after.check === last.check)
-      return c.body(null, 204);
-    return sse((signal) => project(run.log, agentxView({ run: run.id }), { after, signal }), {
-      "runlog-run": run.id,
-    });
+  routes.get("/tasks/:id/stream", (c) => {
+    const run = context.hub.run(c.req.param("id"));
+    return showRun(context, run, agentxView({ run: run.id }), c.req.raw);
   });
 
   return routes;

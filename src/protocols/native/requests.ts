@@ -1,11 +1,9 @@
-import { parseCursor } from "../../batch.ts";
 import { RunError } from "../../errors.ts";
 import type { InputEvent, JsonObject, Message } from "../../events.ts";
 import type { StartOptions } from "../../hub.ts";
 import { newId } from "../../internal/id.ts";
 import type { ProducedEvent } from "../../producers.ts";
 import { isInput, parseEvent } from "../../schema.ts";
-import type { Tail } from "../../store.ts";
 import type { RunStatus } from "../../summary.ts";
 import type { ThreadPolicy } from "../../thread.ts";
 import type { View, Views } from "../../view.ts";
@@ -98,16 +96,6 @@ export function parseStatus(value: string | undefined): RunStatus | undefined {
   const known = ["running", "waiting", "finished", "failed", "cancelled"];
   if (value === undefined || known.includes(value)) return value as RunStatus | undefined;
   throw invalid(`"status" must be one of ${known.join(", ")}, got ${JSON.stringify(value.slice(0, 80))}`);
-}
-
-/** A cursor of a client; nothing is the start. Throws `invalid_cursor`. */
-export function cursorFrom(text = ""): Tail {
-  const cursor = parseCursor(text);
-  if (cursor) return cursor;
-  throw new RunError(
-    "invalid_cursor",
-    `Cannot read from ${JSON.stringify(text.slice(0, 80))}: it is no cursor`,
-  );
 }
 
 /** The view that is asked for by name; undefined for the native one. */

@@ -7,12 +7,10 @@ import type { Run } from "../../hub.ts";
 import { importRun } from "../../import-run.ts";
 import { hashOf } from "../../internal/id.ts";
 import { streamResponse } from "../../internal/stream-response.ts";
-import { EMPTY } from "../../log.ts";
-import type { ProtocolContext } from "../../protocol.ts";
+import { cursorOf, type ProtocolContext, showRun } from "../../protocol.ts";
 import type { Tail } from "../../store.ts";
 import { project } from "../../view.ts";
 import {
-  cursorFrom,
   parseCancel,
   parseInput,
   parseLimit,
@@ -29,7 +27,8 @@ const MAX_RECORDING_BYTES = 96 * 1024 * 1024;
 const PAGE = 1_000;
 
 /** The native protocol: runs, their logs, and what may be sent to them. PROTOCOL.md is its description. */
-export function nativeRoutes({ hub, views, sse, json, text, stopping }: ProtocolContext): Hono {
+export function nativeRoutes(context: ProtocolContext): Hono {
+  const { hub, views, sse, json, text, stopping } = context;
   const routes = new Hono();
 
   routes.get("/agents", (c) => c.json({ agents: hub.agents }));
@@ -87,24 +86,20 @@ export function nativeRoutes({ hub, views, sse, json, text, stopping }: Protocol
 
   routes.get("/runs/:id/events", async (c) => {
     const run = hub.run(c.req.param("id"));
-    const { log } = run;
-    const last = await log.last();
-    if (!last) await run.info();
-    const after = cursorFrom(c.req.header("last-event-id") ?? c.req.query("after") ?? "");
     const types = c.req.query("types")?.split(",").filter(Boolean);
     const other = viewNamed(views, c.req.query("view"), run.id);
     const limit = parseLimit(c.req.query("limit"), 100_000);
     const accept = c.req.header("accept");
 
     if (accepts(accept, "application/x-ndjson")) {
-      await mustFit(run, after);
+      const after = await fittingCursor(run, c.req.raw);
       const headers = {
         "content-type": "application/x-ndjson; charset=utf-8",
         "cache-control": "no-store, no-transform",
       };
       const view = other ?? nativeView({ types, cursors: true });
       const lines = async function* (signal: AbortSignal) {
-        for await (const frames of project(log, view, { after, limit, signal })) {
+        for await (const frames of project(run.log, view, { after, limit, signal })) {
           yield frames
             .map((frame) => `${frame.event ? `{"${frame.event}":${frame.data}}` : frame.data}\n`)
             .join("");
@@ -114,16 +109,11 @@ export function nativeRoutes({ hub, views, sse, json, text, stopping }: Protocol
     }
 
     if (accepts(accept, "application/json")) {
-      await mustFit(run, after);
+      const after = await fittingCursor(run, c.req.raw);
       return c.json(await page(run, after, types, limit ?? PAGE));
     }
 
-    // Nothing left to show, ever: 204 is how SSE says not to come back.
-    if (last && isTerminalType(last.type) && after.seq === last.seq && after.check === last.check)
-      return c.body(null, 204);
-    return sse((signal) => project(log, other ?? nativeView({ types }), { after, limit, signal }), {
-      "runlog-run": run.id,
-    });
+    return showRun(context, run, other ?? nativeView({ types }), c.req.raw, limit);
   });
 
   return routes;
@@ -162,12 +152,13 @@ async function page(
   };
 }
 
-async function mustFit(run: Run, after: Tail): Promise<void> {
-  if (after === EMPTY || (await run.log.fits(after))) return;
-  throw new RunError(
-    "cursor_mismatch",
-    `Cannot read run "${run.id}" from there: the cursor is not of this log; start without one`,
-  );
+/** The request's cursor, where there is no stream to say in that it does not fit. Throws `cursor_mismatch`. */
+async function fittingCursor(run: Run, request: Request): Promise<Tail> {
+  const after = cursorOf(request);
+  if (!(await run.log.last())) await run.info();
+  if (await run.log.fits(after)) return after;
+  const why = "the cursor is not of this log; start without one";
+  throw new RunError("cursor_mismatch", `Cannot read run "${run.id}" from there: ${why}`);
 }
 
 /** Whether a client asks for a type by its name. */

@@ -1,4 +1,7 @@
-/** What each piece of an Agentor stream is, under the names it has on the wire. What does not apply is null. */
+/**
+ * What each piece of an Agentor stream is, under the names it has on the wire; `raw_event` is left out. What does
+ * not apply is null.
+ */
 export interface AgentOutput {
   readonly type: AgentOutputType;
   /** A whole text: what the agent said, or what a tool returned. */

@@ -82,6 +82,18 @@ describe("Writer", () => {
     await expect(writer.append([more])).rejects.toMatchObject({ code: "run_closed" });
   });
 
+  it("[F91] tells in the record what the log tells, to the ms", async () => {
+    for (let round = 0; round < 200; round++) {
+      const store = memoryStore();
+      const writer = await begun(store);
+      await writer.end(finish);
+      const entries = await new Log(store, "r").entries();
+      const { startedAt, endedAt } = JSON.parse((await store.record("r"))!.text);
+      expect([startedAt, endedAt]).toEqual([entries[0]?.at, entries.at(-1)?.at]);
+      expect([writer.summary.startedAt, writer.summary.endedAt]).toEqual([startedAt, endedAt]);
+    }
+  });
+
   it("[F27] refuses a bad event and keeps what came before and what comes after", async () => {
     const store = memoryStore();
     const writer = await begun(store);

@@ -44,7 +44,7 @@ interface Draft {
 type Decide = (summary: Summary) => TerminalEvent;
 
 let appends = 0;
-const NONE: ReadonlySet<string> = new Set();
+const NONE: ReadonlyMap<string, number> = new Map();
 
 /**
  * Appends to one run for the process that owns it: knows the tail, so that an append is one compare and
@@ -182,7 +182,7 @@ export class Writer {
     // What was written before goes before it: the record tells of that too.
     const pending = this.#takePending();
     let events: StreamEvent[] = [];
-    const draft = (): Draft => {
+    const draft = (at: number): Draft => {
       // Folded into a copy: what is refused has not happened.
       const next = this.summary.clone();
       let changed = pending.recordChanged;
@@ -192,7 +192,7 @@ export class Writer {
         next.check(event);
         lines.push(encodeEvent(event));
         events.push(event);
-        if (next.apply(event, Date.now())) changed = true;
+        if (next.apply(event, at)) changed = true;
       };
       for (const event of admitted) add(event);
       if (decide) {
@@ -206,34 +206,34 @@ export class Writer {
       if (this.#closed) throw this.#closed;
       return 0;
     }
+    let at: number;
     try {
-      await this.#commit(draft, patient);
+      at = await this.#commit(draft, patient);
     } catch (error) {
       this.#pending.unshift(...pending.lines);
       this.#recordChanged ||= pending.recordChanged;
       throw error;
     }
-    for (const event of events) this.#applied(event);
+    for (const event of events) this.#applied(event, at);
     return events.length;
   }
 
   /** Opens an empty log with its first event. False if there is a log already. */
   begin(started: StreamEvent): Promise<boolean> {
     return this.#exclusive(async () => {
-      const draft = (): Draft => {
+      const draft = (at: number): Draft => {
         if (this.#tail.seq > 0)
           throw new RunError("run_exists", `Cannot start run "${this.log.run}": it exists`);
         const next = new Summary();
-        next.apply(started, Date.now());
+        next.apply(started, at);
         return { lines: [encodeEvent(started)], record: this.#options.record(next, this.owner) };
       };
       try {
-        await this.#commit(draft, false);
+        this.#applied(started, await this.#commit(draft, false));
       } catch (error) {
         if (this.#tail.seq > 0) return false;
         throw error;
       }
-      this.#applied(started);
       return true;
     });
   }
@@ -313,46 +313,52 @@ export class Writer {
     return taken;
   }
 
-  /** Commits one batch. `patient`: the store's refusals are waited out. */
-  async #commit(draft: () => Draft, patient: boolean): Promise<void> {
-    const tried = new Set<string>();
+  /**
+   * Commits one batch, and resolves to its time, which is also that of the record. `patient`: the store's refusals
+   * are waited out.
+   */
+  async #commit(draft: (at: number) => Draft, patient: boolean): Promise<number> {
+    const tried = new Map<string, number>();
     let delay = FIRST_RETRY_MS;
     while (true) {
       // Also after a refusal: what was read then may have been the end.
       if (this.#closed) throw this.#closed;
-      const { lines, record } = draft();
+      const at = Date.now();
+      const { lines, record } = draft(at);
       const by = `${this.#options.holder}.${(appends++).toString(36)}`;
-      const batch = sealBatch(this.#tail, lines, Date.now(), by);
-      tried.add(by);
+      const batch = sealBatch(this.#tail, lines, at, by);
+      tried.set(by, at);
       try {
         const real = await this.log.store.append(this.log.run, this.#tail, batch, record);
         if (!real) {
           this.#tail = { seq: batch.seq, check: batch.check };
           this.#bytes += batch.text.length;
-          return;
+          return at;
         }
       } catch (error) {
         // The answer may be all that was lost: then the batch is there.
-        if (await this.#missed(tried).catch(() => false)) return;
+        const landed = await this.#missed(tried).catch(() => undefined);
+        if (landed !== undefined) return landed;
         if (!patient) throw error;
         this.#options.onTrouble?.(error);
         await wait(delay);
         delay = Math.min(delay * 2, RETRY_MS);
         continue;
       }
-      if (await this.#missed(tried)) return;
+      const landed = await this.#missed(tried);
+      if (landed !== undefined) return landed;
     }
   }
 
-  /** Reads what others appended. True if the first of it is our own, of which the answer was lost. */
-  async #missed(tried: ReadonlySet<string>): Promise<boolean> {
+  /** Reads what others appended. If it is our own, of which only the answer was lost: when that was tried. */
+  async #missed(tried: ReadonlyMap<string, number>): Promise<number | undefined> {
     const batches = await this.log.store.read(this.log.run, this.#tail.seq, 1024 * 1024);
     for (const batch of batches) {
       const { by, entries, tail } = openBatch(batch);
       if (tried.has(by)) {
         this.#tail = tail;
         this.#bytes += batch.text.length;
-        return true;
+        return tried.get(by);
       }
       for (const entry of entries) {
         this.#take(entry);
@@ -360,7 +366,7 @@ export class Writer {
         this.#options.onMissed?.(entry);
       }
     }
-    return false;
+    return undefined;
   }
 
   /** Folds an entry that is in the log already. */
@@ -371,8 +377,8 @@ export class Writer {
     if (isTerminal(entry.event)) this.#close();
   }
 
-  #applied(event: StreamEvent): void {
-    this.summary.apply(event, Date.now());
+  #applied(event: StreamEvent, at: number): void {
+    this.summary.apply(event, at);
     if (isTerminal(event)) this.#close();
   }
 

@@ -189,14 +189,9 @@ export class Execution {
 }
 
 function terminalOf(summary: Summary, failure: Failure | undefined): TerminalEvent {
-  const { totals, cancel, output } = summary;
+  const { totals, output } = summary;
   // A cancel that is in the log wins over how the agent happened to end.
-  if (cancel)
-    return {
-      type: "run.cancelled",
-      ...(cancel.reason !== undefined && { reason: cancel.reason }),
-      ...totals,
-    };
+  if (summary.cancel) return summary.cancelled();
   if (failure) return { type: "run.failed", code: failure.code, message: failure.message, ...totals };
   return { type: "run.finished", ...(output !== undefined && { output }), ...totals };
 }

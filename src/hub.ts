@@ -395,11 +395,7 @@ export class Hub implements AsyncDisposable {
   }
 
   async #endCancelled(writer: Writer): Promise<void> {
-    await writer.end(({ cancel, totals }) => ({
-      type: "run.cancelled",
-      ...(cancel?.reason !== undefined && { reason: cancel.reason }),
-      ...totals,
-    }));
+    await writer.end((summary) => summary.cancelled());
     this.#producers.release(writer.log.run);
     this.#deps.delete(writer.log.run);
   }

@@ -119,13 +119,7 @@ export class Producers {
 }
 
 /** The end that a producer asks for, with the totals of its log. A cancel that is in the log wins. */
-function endOf({ cancel, totals }: Summary, terminal: ProducedEnd): TerminalEvent {
-  if (cancel && terminal.type === "run.finished") {
-    return {
-      type: "run.cancelled",
-      ...(cancel.reason !== undefined && { reason: cancel.reason }),
-      ...totals,
-    };
-  }
-  return { ...totals, ...terminal } as TerminalEvent;
+function endOf(summary: Summary, terminal: ProducedEnd): TerminalEvent {
+  if (summary.cancel && terminal.type === "run.finished") return summary.cancelled();
+  return { ...summary.totals, ...terminal } as TerminalEvent;
 }

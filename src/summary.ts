@@ -160,6 +160,12 @@ export class Summary {
     return events;
   }
 
+  /** The end of a run that was asked to cancel. */
+  cancelled(): EventOf<"run.cancelled"> {
+    const reason = this.cancel?.reason;
+    return { type: "run.cancelled", ...(reason !== undefined && { reason }), ...this.totals };
+  }
+
   /** Usage and cost, as every terminal event carries them. */
   get totals(): { readonly usage?: Usage; readonly cost: number | null } {
     return this.usage ? { usage: this.usage, cost: this.cost } : { cost: this.cost };

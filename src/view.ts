@@ -66,8 +66,10 @@ export async function* project(
   let seen = after.seq;
   let left = limit;
   const fits = view.stateless || (await log.fits(after));
-  if (!fits) seen = 0;
-  if (!fits) yield [resetFrame("mismatch")];
+  if (!fits) {
+    seen = 0;
+    yield [resetFrame("mismatch")];
+  }
   const from = view.stateless ? after : EMPTY;
   for await (const slice of log.follow({ after: from, signal, pollMs })) {
     if (slice.reset !== undefined) {

@@ -2,15 +2,16 @@ import type { JsonObject } from "../events.ts";
 import { newId } from "../internal/id.ts";
 import { toJson } from "../json.ts";
 import type { Appended } from "../producers.ts";
+import { endEvent } from "./end-event.ts";
 import type { TaskEventStream } from "./event-stream.ts";
 import { toolCallEvents } from "./tool-call.ts";
-import { endEvent, statusEvent } from "./updates.ts";
 
 export {
   type CreateOptions,
   type StreamEventsOptions,
   TaskEventStream,
 } from "./event-stream.ts";
+export { sendAgentStatus } from "./send-agent-status.ts";
 
 // Each sender resolves once what it sent is committed. All open the stream if it is not, and throw `run_closed`
 // after its end.
@@ -31,22 +32,6 @@ export function sendAgentMessage(
   return stream.write(taskId, () => [
     { type: "message", message: { id: newId(), role: "assistant", parts }, agent: agentId },
   ]);
-}
-
-/**
- * Sends an agent's status: `agent_status`. One of the words of `AgentStatus` is checked for what it may follow, and
- * refused with `invalid_event`; any other word is passed on as it is. `progress` is from 0 to 100.
- */
-export function sendAgentStatus(
-  stream: TaskEventStream,
-  taskId: string,
-  agentId: string,
-  status: string,
-  progress = 0,
-): Promise<Appended> {
-  const event = statusEvent(agentId, status, progress);
-  if (event) return stream.write(taskId, () => [event]);
-  return stream.sendEvent(taskId, "agent_status", { agent_id: agentId, status, progress });
 }
 
 /** Sends how the task is: `task_update`. `completed`, `failed` and `cancelled` end the stream. */

@@ -10,9 +10,9 @@ import {
   type VibexPart,
 } from "../protocols/vibex/message.ts";
 import { messagePayload, payload } from "../protocols/vibex/payload.ts";
+import { endEvent } from "./end-event.ts";
 import type { ProjectEventStream, SentEvent } from "./event-stream.ts";
 import { msSince, toolCallEvents } from "./tool-call.ts";
-import { endEvent, statusEvent } from "./updates.ts";
 import type { Written } from "./written.ts";
 
 export type { VibexPart } from "../protocols/vibex/message.ts";
@@ -22,6 +22,7 @@ export {
   ProjectEventStream,
   type StreamEventsOptions,
 } from "./event-stream.ts";
+export { sendAgentStatus } from "./send-agent-status.ts";
 
 /** A piece of what an agent says in a step. */
 export interface StreamChunk {
@@ -50,22 +51,6 @@ export interface VibexMessage {
 
 // Each sender resolves once what it sent is committed. All open the stream if it is not, and throw `run_closed`
 // after its end. Times in payloads are those of the commit.
-
-/**
- * Sends an agent's status: `agent_status`. One of the words of `AgentStatus` is checked for what it may follow, and
- * refused with `invalid_event`; any other word is passed on as it is. `progress` is from 0 to 100.
- */
-export function sendAgentStatus(
-  stream: ProjectEventStream,
-  projectId: string,
-  agentId: string,
-  status: string,
-  progress = 0,
-): Promise<Appended> {
-  const event = statusEvent(agentId, status, progress);
-  if (event) return stream.write(projectId, () => [event]);
-  return stream.sendEvent(projectId, "agent_status", { agent_id: agentId, status, progress });
-}
 
 /** Sends how the project is: `project_update`. `completed`, `failed` and `cancelled` end the stream. */
 export function sendProjectUpdate(

@@ -21,6 +21,10 @@ export interface ProtocolContext {
   text(request: Request, maxBytes: number): Promise<string>;
   /** Aborts when the server stops: open responses end. */
   readonly stopping: AbortSignal;
+  /** Where clients reach the server, without a slash at the end: as configured, else as the request has it. */
+  urlOf(request: Request): string;
+  /** Whether requests need a bearer token: for protocols that describe how to ask. */
+  readonly needsToken: boolean;
 }
 
 /**

@@ -7,7 +7,7 @@ import { agentorView } from "../protocols/agentor/view.ts";
 import { agentxView } from "../protocols/agentx/view.ts";
 import { pydanticDeepView } from "../protocols/pydantic-deep/view.ts";
 import { memoryStore } from "../stores/memory.ts";
-import { shown } from "../testing/view.ts";
+import { shown } from "../testing/protocol.ts";
 import type { View } from "../view.ts";
 import {
   ProjectEventStream,

@@ -19,6 +19,8 @@ export interface AppOptions extends GuardOptions {
   readonly heartbeatMs?: number | undefined;
   /** Aborts when the server stops: open responses end, and their clients come back. */
   readonly stopping?: AbortSignal;
+  /** Where clients reach the server, if not where its requests say: behind a proxy, or under a path. */
+  readonly publicUrl?: string | undefined;
   /** Called once for each answered request. @default nothing is logged */
   readonly onRequest?: (line: RequestLine) => void;
   /** Called with what went wrong inside; the client is told no more than that. */
@@ -43,7 +45,14 @@ export interface App {
 
 /** Everything the server answers, as one Fetch handler. */
 export function createApp(options: AppOptions): App {
-  const { hub, heartbeatMs, onRequest, onError, stopping = new AbortController().signal } = options;
+  const {
+    hub,
+    heartbeatMs,
+    onRequest,
+    onError,
+    publicUrl,
+    stopping = new AbortController().signal,
+  } = options;
   const context: ProtocolContext = {
     hub,
     views,
@@ -51,6 +60,8 @@ export function createApp(options: AppOptions): App {
     json: readJson,
     text: readText,
     sse: (open, headers) => sseResponse(open, { heartbeatMs, headers, signal: stopping }),
+    urlOf: (request) => publicUrl?.replace(/\/+$/, "") ?? new URL(request.url).origin,
+    needsToken: options.token !== undefined,
   };
   const app = new Hono();
   app.get("/", (c) => homePage(hub, c.req.header("accept") ?? "", new URL(c.req.url).origin));

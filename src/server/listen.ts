@@ -1,9 +1,8 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { getRequestListener } from "@hono/node-server";
 import { RunError } from "../errors.ts";
 import { type AppOptions, createApp } from "./app.ts";
+import { nodeHandler } from "./node-handler.ts";
 import { acceptSockets } from "./upgrade.ts";
 
 export interface ListenOptions extends Omit<AppOptions, "stopping"> {
@@ -33,13 +32,7 @@ export async function listen(options: ListenOptions): Promise<Listening> {
   }
   const stopping = new AbortController();
   const app = createApp({ ...options, stopping: stopping.signal });
-  type Env = { incoming: IncomingMessage; outgoing: ServerResponse };
-  const listener = getRequestListener(
-    (request, env) => app.fetch(request, (env as Env).incoming.socket.remoteAddress),
-    // The process's own Request and Response stay as they are.
-    { overrideGlobalObjects: false },
-  );
-  const server = createServer({ headersTimeout: 10_000, requestTimeout: 60_000 }, listener);
+  const server = createServer({ headersTimeout: 10_000, requestTimeout: 60_000 }, nodeHandler(app));
   acceptSockets(server, { ...options, stopping: stopping.signal });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);

@@ -309,6 +309,33 @@ const everything: readonly StreamEvent[] = [
   event.runFinished({ output: { title: "Report" }, usage, cost: 0.001 }),
 ];
 
+/** Tools that are agents: two at once, one of them with an agent of its own; one fails. */
+const by = (agent: string, parent: string, each: StreamEvent): StreamEvent => ({ ...each, agent, parent });
+const nested: readonly StreamEvent[] = [
+  started({ agent: "lead" }),
+  event.stepStarted({ step: 1 }),
+  event.toolCalled({ callId: "c-1", name: "research", input: { topic: "rain" }, messageId: "m-1" }),
+  event.toolCalled({ callId: "c-2", name: "review", input: {}, messageId: "m-1" }),
+  by("researcher", "c-1", event.stepStarted({ step: 2 })),
+  ...text("2-0", "m-2", "It rains ", "often.").map((each) => by("researcher", "c-1", each)),
+  by("critic", "c-2", event.reasoningStarted({ id: "3-r", messageId: "m-3" })),
+  by("critic", "c-2", event.reasoningDelta({ id: "3-r", text: "Hm" })),
+  by("researcher", "c-1", event.toolCalled({ callId: "c-3", name: "count", input: { days: 30 } })),
+  by("counter", "c-3", event.textStarted({ id: "4-0" })),
+  by("counter", "c-3", event.textDelta({ id: "4-0", text: "12" })),
+  by("counter", "c-3", event.textFinished({ id: "4-0" })),
+  by("researcher", "c-1", event.toolReturned({ callId: "c-3", name: "count", output: 12, durationMs: 4 })),
+  by("critic", "c-2", event.reasoningFinished({ id: "3-r" })),
+  event.toolFailed({ callId: "c-2", name: "review", code: "tool_error", message: "No", durationMs: 5 }),
+  ...stepEnds(2).map((each) => by("researcher", "c-1", each)),
+  event.toolReturned({ callId: "c-1", name: "research", output: "12 of 30", durationMs: 9 }),
+  ...stepEnds(1, "tool-calls"),
+  event.stepStarted({ step: 3 }),
+  ...text("5-0", "m-5", "It rains on 12 days."),
+  ...stepEnds(3),
+  finished(3),
+];
+
 /** A run that a producer elsewhere writes, which then falls silent. */
 const producerLost: readonly StreamEvent[] = [
   started({ agent: null, input: "(a producer elsewhere)", leaseMs: 60_000 }),
@@ -337,6 +364,7 @@ export const logs = {
   oddText,
   unknown,
   everything,
+  nested,
   producerLost,
 } as const satisfies Readonly<Record<string, readonly StreamEvent[]>>;
 

@@ -1,7 +1,7 @@
 import { RunError } from "../../errors.ts";
 import type { Hub } from "../../hub.ts";
+import { untilWaiting } from "../../until-waiting.ts";
 import { project } from "../../view.ts";
-import { untilWaiting } from "./until-waiting.ts";
 import { agentorView } from "./view.ts";
 
 export interface AnswerTextOptions {

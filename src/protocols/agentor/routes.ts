@@ -4,8 +4,8 @@ import { RunError } from "../../errors.ts";
 import type { Input, Message } from "../../events.ts";
 import { finalText, toMessages } from "../../messages.ts";
 import type { ProtocolContext } from "../../protocol.ts";
+import { untilWaiting } from "../../until-waiting.ts";
 import { project } from "../../view.ts";
-import { untilWaiting } from "./until-waiting.ts";
 import { agentorView } from "./view.ts";
 
 /** `POST /chat`: the simple door. One question, one answer, streamed or whole. */

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { StreamEvent } from "../../events.ts";
 import { logs, toEntries } from "../../testing/logs.ts";
-import { shown, testView } from "../../testing/view.ts";
+import { shown, testProtocol } from "../../testing/protocol.ts";
 import { agentorView } from "./view.ts";
 
-testView("agentor", { open: () => agentorView });
+testProtocol("agentor", { open: () => agentorView, golden: "view.golden.txt" });
 
 const messages = (events: readonly StreamEvent[]) => shown(agentorView, toEntries(events));
 const say = (events: readonly StreamEvent[]) =>

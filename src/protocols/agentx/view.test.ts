@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { event, type StreamEvent } from "../../events.ts";
 import { logs, toEntries } from "../../testing/logs.ts";
-import { RUN, shown, testView } from "../../testing/view.ts";
+import { RUN, shown, testProtocol } from "../../testing/protocol.ts";
 import { agentxView } from "./view.ts";
 
 const open = () => agentxView({ run: RUN });
@@ -16,8 +16,9 @@ const sent: readonly StreamEvent[] = [
   event.toolFailed({ callId: "c", name: "x", code: "interrupted", message: "The run finished first" }),
   event.runFinished({ cost: 0 }),
 ];
-testView("agentx", {
+testProtocol("agentx", {
   open,
+  golden: "view.golden.txt",
   logs: {
     sent,
     garbage: [

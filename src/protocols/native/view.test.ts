@@ -1,6 +1,6 @@
-import { testView } from "../../testing/view.ts";
+import { testProtocol } from "../../testing/protocol.ts";
 import { nativeView } from "./view.ts";
 
-testView("native", { open: () => nativeView() });
-testView("native, with cursors", { open: () => nativeView({ cursors: true }) });
-testView("native, of some types", { open: () => nativeView({ types: ["text.delta", "tool.called"] }) });
+testProtocol("native", { open: () => nativeView(), golden: "view.golden.txt" });
+testProtocol("native, with cursors", { open: () => nativeView({ cursors: true }) });
+testProtocol("native, of some types", { open: () => nativeView({ types: ["text.delta", "tool.called"] }) });

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { event, type StreamEvent } from "../../events.ts";
 import { logs, START_MS, STEP_MS, toEntries } from "../../testing/logs.ts";
-import { shown, testView } from "../../testing/view.ts";
+import { shown, testProtocol } from "../../testing/protocol.ts";
 import { pydanticDeepView } from "./view.ts";
 
-testView("pydantic-deep", { open: () => pydanticDeepView });
+testProtocol("pydantic-deep", { open: () => pydanticDeepView, golden: "view.golden.txt" });
 
 interface Said {
   readonly event_type: string;

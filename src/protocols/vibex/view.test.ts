@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { event, type StreamEvent } from "../../events.ts";
 import { logs, toEntries } from "../../testing/logs.ts";
-import { RUN, shown, testView } from "../../testing/view.ts";
+import { RUN, shown, testProtocol } from "../../testing/protocol.ts";
 import { vibexView } from "./view.ts";
 
 const open = () => vibexView({ run: RUN });
@@ -29,8 +29,9 @@ const sent: readonly StreamEvent[] = [
   event.toolFailed({ callId: "c", name: "x", code: "interrupted", message: "The producer is gone" }),
   event.runFailed({ code: "producer_lost", message: "The producer is gone", cost: 0 }),
 ];
-testView("vibex", {
+testProtocol("vibex", {
   open,
+  golden: "view.golden.txt",
   logs: {
     sent,
     garbage: [

@@ -66,6 +66,11 @@ export interface AgentLike {
   readonly info?: AgentInfo;
   /** Limits of this agent's runs, over the hub's. */
   readonly limits?: Partial<RunLimits>;
+  /**
+   * What becomes of a run whose process died. `resume`: another process runs the agent again, with the log so far
+   * in `context.entries`; it has to know from there what was done. @default "fail"
+   */
+  readonly onProducerLost?: "fail" | "resume";
   run(context: RunContext): AsyncIterable<AgentEvent>;
 }
 

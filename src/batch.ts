@@ -14,12 +14,36 @@ interface Header {
   readonly before: number;
   /** Names the append, so that a writer whose answer was lost can tell its batch from another's. */
   readonly by: string;
+  /** The append as its producer numbered it. */
+  readonly producer?: Producer;
+}
+
+/** An append of a producer elsewhere, numbered by it: the same again changes nothing. */
+export interface Producer {
+  readonly id: string;
+  /** Which life of the producer this is: a higher one fences those before. */
+  readonly epoch: number;
+  /** 0, 1, 2, ... within an epoch. */
+  readonly seq: number;
 }
 
 /** The lines of a batch behind a header that gives them their place after `tail`. Lines are encoded events. */
-export function sealBatch(tail: Tail, lines: readonly string[], at: number, by: string): Batch {
+export function sealBatch(
+  tail: Tail,
+  lines: readonly string[],
+  at: number,
+  by: string,
+  producer?: Producer,
+): Batch {
   if (lines.length === 0) throw new TypeError("Cannot seal a batch without entries");
-  const header: Header = { v: VERSION, first: tail.seq + 1, at, before: tail.check, by };
+  const header: Header = {
+    v: VERSION,
+    first: tail.seq + 1,
+    at,
+    before: tail.check,
+    by,
+    ...(producer && { producer }),
+  };
   const text = `${JSON.stringify(header)}\n${lines.join("\n")}`;
   return { seq: tail.seq + lines.length, check: crc32(text, tail.check), text };
 }

@@ -18,6 +18,8 @@ export const errorTable = {
   run_open: { status: 409, exit: 2, retry: false, title: "The run has not ended" },
   run_owned: { status: 409, exit: 2, retry: false, title: "The run is written by its agent" },
   thread_busy: { status: 409, exit: 2, retry: true, title: "The thread has a run already" },
+  producer_fenced: { status: 409, exit: 2, retry: false, title: "The producer has a newer epoch" },
+  producer_gap: { status: 409, exit: 2, retry: false, title: "An append of the producer is missing" },
   not_waiting: { status: 409, exit: 2, retry: false, title: "Nothing waits for this answer" },
   cursor_mismatch: { status: 409, exit: 2, retry: false, title: "The cursor does not fit the log" },
   run_deleted: { status: 410, exit: 6, retry: false, title: "The run was deleted" },

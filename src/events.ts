@@ -95,7 +95,7 @@ export interface EventFields {
     /** How long a producer elsewhere may be silent, in ms. */
     readonly leaseMs?: number;
   };
-  /** Another process went on with the run; what the open step had said is withdrawn. */
+  /** Another process goes on with the run; what an open step had said is withdrawn, and the step begins anew. */
   "run.resumed": { readonly fromStep: number };
   "run.finished": { readonly output?: Json; readonly usage?: Usage; readonly cost: number | null };
   "run.failed": {

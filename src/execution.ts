@@ -1,6 +1,14 @@
 import type { AgentLike, RunContext, RunLimits } from "./agent.ts";
 import { messageOf, RunError } from "./errors.ts";
-import type { AgentEvent, Entry, EventOf, Message, StreamEvent, TerminalEvent } from "./events.ts";
+import {
+  type AgentEvent,
+  type Entry,
+  type EventOf,
+  isTerminal,
+  type Message,
+  type StreamEvent,
+  type TerminalEvent,
+} from "./events.ts";
 import { exceeded, overLimit } from "./limits.ts";
 import type { Summary } from "./summary.ts";
 import type { Writer } from "./writer.ts";
@@ -79,8 +87,8 @@ export class Execution {
         return await this.writer.end((summary) => terminalOf(summary, failure));
       }
     } catch (error) {
-      // Fenced: whoever took the run over ends it.
-      this.#options.onError(error);
+      // Whoever has the run now ends it.
+      if (!this.writer.fenced) this.#options.onError(error);
       return this.writer.summary.terminal;
     } finally {
       clearTimeout(this.#timer);
@@ -89,10 +97,17 @@ export class Execution {
     }
   }
 
-  /** Takes word of an event from outside that is in the log already. */
+  /** Takes word of an event of another process that is in the log already. */
   receive(event: StreamEvent): void {
     if (event.type === "input.message") this.#messages.push(event);
     else if (event.type === "input.cancel") this.stop();
+    else if (event.type === "run.resumed" || isTerminal(event)) this.stop(fenced);
+  }
+
+  /** Stops without an end: another process goes on with the run. */
+  leave(): void {
+    this.writer.release("its server stopped");
+    this.stop({ code: "server_stopped", message: "The server stopped, another one goes on with the run" });
   }
 
   /** Aborts the agent; the run ends as failed, or as cancelled without a failure. The first reason stands. */
@@ -187,6 +202,9 @@ export class Execution {
     check();
   }
 }
+
+/** Another process ended the run, or goes on with it. */
+const fenced: Failure = { code: "fenced", message: "Another process has the run" };
 
 function terminalOf(summary: Summary, failure: Failure | undefined): TerminalEvent {
   const { totals, output } = summary;

@@ -1,23 +1,24 @@
 import { type AgentFunction, type AgentInfo, type AgentLike, type RunLimits, toAgent } from "./agent.ts";
-import { formatCursor } from "./batch.ts";
+import { formatCursor, type Producer } from "./batch.ts";
 import { RunError } from "./errors.ts";
 import type { Entry, Input, InputEvent, JsonObject, Message, StreamEvent } from "./events.ts";
 import { SCHEMA_VERSION } from "./events.ts";
 import { Execution } from "./execution.ts";
 import { hashOf, newHolder, newId } from "./internal/id.ts";
 import { wait } from "./internal/wait.ts";
+import { Lease } from "./lease.ts";
 import { defaultLimits } from "./limits.ts";
 import { type FollowOptions, Log, notFound, type Slice } from "./log.ts";
 import { type Appended, type ProducedEvent, Producers } from "./producers.ts";
-import { filterTags, fromRecord, type ListFilter, type RunInfo, toRecord } from "./run-info.ts";
+import { filterTags, fromRecord, type ListFilter, ownerTag, type RunInfo, toRecord } from "./run-info.ts";
 import { checkId, isInput } from "./schema.ts";
-import type { RunRecord, Store } from "./store.ts";
+import type { RunRecord, Store, Tail } from "./store.ts";
 import { Thread, type ThreadPolicy } from "./thread.ts";
 import { Writer } from "./writer.ts";
 
-/** How long a process may be out of touch with the store before others may call it dead. */
 const LEASE_MS = 30_000;
-const BEAT_MS = 10_000;
+/** How often a run is taken over in one step: an agent that kills its process ends sometime. */
+const MAX_RESUMES = 3;
 /** After this long a cancel that nobody obeyed is written by the process that was asked. */
 const CANCEL_MS = 5_000;
 export interface HubOptions {
@@ -25,6 +26,11 @@ export interface HubOptions {
   readonly agents?: readonly (AgentLike | AgentFunction)[];
   /** Limits on every run; an agent's own go before them. */
   readonly limits?: Partial<RunLimits>;
+  /**
+   * How long a process may be out of touch with the store before others call it dead, in ms; for stores that
+   * several processes write. Give all of them the same. @default 30_000
+   */
+  readonly leaseMs?: number | undefined;
   /** Has the last word on each event before it is encoded, for redaction. Throwing fails the append. */
   readonly before?: (event: StreamEvent) => StreamEvent;
   /** Called with what went wrong inside, whole; the log gets a code and a message. @default ignored */
@@ -79,11 +85,11 @@ export class Hub implements AsyncDisposable {
   readonly #deps = new Map<string, unknown>();
   readonly #limits: RunLimits;
   readonly #producers: Producers;
-  #beat: NodeJS.Timeout | undefined;
-  #inTouchSince: number | undefined;
+  readonly #lease: Lease;
   #stopping = false;
 
   constructor(options: HubOptions) {
+    const { leaseMs = LEASE_MS } = options;
     this.store = options.store;
     this.#options = options;
     this.#limits = { ...defaultLimits, ...options.limits };
@@ -91,6 +97,16 @@ export class Hub implements AsyncDisposable {
       limits: this.#limits,
       open: (id) => this.#open(id),
       onLost: (writer) => void this.#endLost(writer).catch((error) => this.#report(error, writer.log.run)),
+      beat: async (producer, ms) => this.store.shared && this.store.beat(producer, ms),
+      alive: async () => (this.store.shared ? this.store.beat(this.holder, leaseMs) : []),
+    });
+    this.#lease = new Lease({
+      store: this.store,
+      holder: this.holder,
+      leaseMs,
+      onScan: (alive) => this.#endDead("status:running", (owner) => !alive.has(owner)),
+      onDead: (holder) => this.#endDead(ownerTag(holder), (owner) => owner === holder),
+      onTrouble: (error) => this.#report(error, ""),
     });
     const agents = (options.agents ?? []).map((agent) => toAgent(agent));
     for (const { name } of agents) checkId(name, "agent name");
@@ -142,6 +158,7 @@ export class Hub implements AsyncDisposable {
       ...(tags && { tags }),
       ...(metadata && { metadata }),
       ...(leaseMs !== undefined && { leaseMs }),
+      ...(agent?.onProducerLost === "resume" && { onProducerLost: agent.onProducerLost }),
     };
     const fingerprint = hashOf(JSON.stringify(asked));
     const run = this.run(id);
@@ -205,11 +222,24 @@ export class Hub implements AsyncDisposable {
     if (this.#stopping && !live)
       throw new RunError("stopping", `Cannot send to run "${id}": the server is stopping`);
     const writer = live?.execution.writer ?? (await this.#open(id));
-    const { tail } = await writer.append([event]);
+    const { tail } = await this.#append(writer, event);
     const cursor = formatCursor(tail);
     if (live) live.execution.receive(event);
     if (event.type === "input.approval" && !this.#executions.has(id)) this.#goOn(writer);
     return { cursor };
+  }
+
+  /**
+   * The answer to a run that waits makes the process that receives it go on. Where another one asked, it is told
+   * that the run is no longer its own: it may not have returned yet.
+   */
+  #append(writer: Writer, event: InputEvent): Promise<{ readonly tail: Tail }> {
+    const { summary, owner } = writer;
+    const goesOn = event.type === "input.approval" && summary.waiting && owner !== this.holder;
+    if (!goesOn) return writer.append([event]);
+    writer.owner = this.holder;
+    if (!this.store.shared) return writer.append([event]);
+    return writer.append([{ type: "run.resumed", fromStep: summary.nextStep }, event]);
   }
 
   /** @internal */
@@ -236,8 +266,8 @@ export class Hub implements AsyncDisposable {
   }
 
   /** @internal */
-  append(id: string, events: readonly ProducedEvent[]): Promise<Appended> {
-    if (!this.#stopping) return this.#producers.append(id, events);
+  append(id: string, events: readonly ProducedEvent[], producer?: Producer): Promise<Appended> {
+    if (!this.#stopping) return this.#producers.append(id, events, producer);
     throw new RunError("stopping", `Cannot append to run "${id}": the server is stopping`);
   }
 
@@ -256,47 +286,34 @@ export class Hub implements AsyncDisposable {
   }
 
   /**
-   * Ends what a dead process left open: its runs fail with `producer_lost`, or are cancelled if that was
-   * asked. Runs that wait for a person stay. Resolves to how many were ended.
+   * Makes this process known to those that share its store, and from then on ends what dead ones leave open: their
+   * runs fail with `producer_lost`, are cancelled if that was asked, or go on here where their agent says so. Runs
+   * that wait for a person stay. Where no other process writes, all that is open is ended when this resolves.
    */
-  async recover(): Promise<number> {
-    const alive = await this.store.beat(this.holder, LEASE_MS);
-    this.#beat ??= setInterval(() => void this.#keepAlive(), BEAT_MS).unref();
-    // Where others write, one lease of being in touch must pass before anybody is called dead.
-    this.#inTouchSince ??= performance.now();
-    if (this.store.shared && performance.now() - this.#inTouchSince < LEASE_MS) return 0;
-    let ended = 0;
-    let before: RunRecord | undefined;
-    while (true) {
-      const records = await this.store.list({ tag: "status:running", limit: 100, ...(before && { before }) });
-      for (const record of records) {
-        const { info, owner } = fromRecord(record);
-        if (owner === this.holder || alive.includes(owner)) continue;
-        // A producer elsewhere outlives this process: its lease begins anew.
-        if (info.agent === null) await this.#producers.watch(info.run);
-        else if (await this.#endLost(await this.#open(info.run))) ended++;
-      }
-      before = records.at(-1);
-      if (records.length < 100) return ended;
-    }
+  recover(): Promise<void> {
+    return this.#lease.start();
   }
 
   /**
-   * Stops: no new runs; those at work get `ms` to end, then fail with `server_stopped`. Waiting runs, and
-   * those of producers elsewhere, stay open.
+   * Stops: no new runs; those at work get `ms` to end. Then they are left to the other processes of the store where
+   * their agent says so, and fail with `server_stopped` elsewhere. Waiting runs, and those of producers elsewhere,
+   * stay open.
    */
   async drain(ms = 10_000): Promise<void> {
     this.#stopping = true;
-    clearInterval(this.#beat);
     this.#producers.releaseAll();
     const all = () => Promise.all([...this.#executions.values()].map(({ done }) => done));
     const patience = new AbortController();
     await Promise.race([all(), wait(ms, patience.signal)]);
     patience.abort();
+    const stopped = { code: "server_stopped", message: "The server stopped before the run ended" };
     for (const { execution } of this.#executions.values()) {
-      execution.stop({ code: "server_stopped", message: "The server stopped before the run ended" });
+      const { started } = execution.writer.summary;
+      if (this.store.shared && started?.onProducerLost === "resume") execution.leave();
+      else execution.stop(stopped);
     }
     await all();
+    await this.#lease.stop().catch((error) => this.#report(error, ""));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -337,14 +354,18 @@ export class Hub implements AsyncDisposable {
   }
 
   #writer(id: string): Writer {
-    return new Writer({
+    const writer = new Writer({
       log: new Log(this.store, id),
       holder: this.holder,
       record: (summary, owner) => toRecord(id, summary, owner),
       before: (event) => this.before(event),
-      onMissed: ({ event }) => this.#executions.get(id)?.execution.receive(event),
+      onMissed: ({ event }) => {
+        this.#executions.get(id)?.execution.receive(event);
+        this.#producers.receive(writer);
+      },
       onTrouble: (error) => this.#report(error, id),
     });
+    return writer;
   }
 
   /** A writer on a log that exists. */
@@ -374,7 +395,7 @@ export class Hub implements AsyncDisposable {
     const done = execution.run().then((terminal) => {
       watch[Symbol.dispose]();
       this.#executions.delete(id);
-      if (terminal) this.#deps.delete(id);
+      if (terminal || writer.closed) this.#deps.delete(id);
       // The last answer may have come while it was stopping to wait.
       else this.#goOn(writer);
     });
@@ -400,23 +421,39 @@ export class Hub implements AsyncDisposable {
     this.#deps.delete(writer.log.run);
   }
 
-  /** Ends a run whose process is gone. False if it had ended, or waits. */
-  async #endLost(writer: Writer): Promise<boolean> {
-    if (writer.summary.terminal || writer.summary.waiting) return false;
-    if (writer.summary.cancel) await this.#endCancelled(writer);
-    else await writer.end(({ totals }) => ({ type: "run.failed", ...producerLost, ...totals }));
-    return true;
+  /** Looks at the runs with a tag, and ends those whose owner is dead. */
+  async #endDead(tag: string, isDead: (owner: string) => boolean): Promise<void> {
+    let before: RunRecord | undefined;
+    while (true) {
+      const records = await this.store.list({ tag, limit: 100, ...(before && { before }) });
+      for (const record of records) {
+        const { info, owner } = fromRecord(record);
+        if (owner === this.holder || !isDead(owner)) continue;
+        // A producer elsewhere outlives this process: its lease begins anew.
+        if (info.agent === null) await this.#producers.watch(info.run);
+        else await this.#endLost(await this.#open(info.run));
+      }
+      before = records.at(-1);
+      if (records.length < 100) return;
+    }
   }
 
-  async #keepAlive(): Promise<void> {
-    try {
-      if (this.store.shared) await this.recover();
-      else await this.store.beat(this.holder, LEASE_MS);
-    } catch (error) {
-      // Out of touch: the time of being in touch begins anew.
-      this.#inTouchSince = undefined;
-      this.#report(error, "");
+  /** Ends a run whose process is gone, or goes on with it. One that has ended, or waits, stays as it is. */
+  async #endLost(writer: Writer): Promise<void> {
+    const { terminal, waiting, cancel, started, resumes } = writer.summary;
+    if (terminal || waiting) return;
+    if (cancel) return this.#endCancelled(writer);
+    if (started?.onProducerLost === "resume") {
+      // Who stops leaves it to those that stay.
+      if (this.#stopping) return;
+      const agent = this.#agents.get(started.agent ?? "");
+      if (agent && resumes < MAX_RESUMES) {
+        writer.owner = this.holder;
+        if (await writer.takeOver()) this.#execute(writer, agent, true);
+        return;
+      }
     }
+    await writer.end(({ totals }) => ({ type: "run.failed", ...producerLost, ...totals }));
   }
 
   #report(error: unknown, run: string): void {
@@ -486,9 +523,13 @@ export class Run {
     return this.#hub.cancel(this.id, { type: "input.cancel", ...options });
   }
 
-  /** Appends events of a run that was started without an agent. A terminal event may be the last. */
-  append(events: readonly ProducedEvent[]): Promise<Appended> {
-    return this.#hub.append(this.id, events);
+  /**
+   * Appends events of a run that was started without an agent. A terminal event may be the last. An append with the
+   * number that its producer gave it may be made again after a lost answer: it changes nothing then, and resolves
+   * to the same places. Throws `run_owned`, `run_closed`, `producer_fenced`, `producer_gap`.
+   */
+  append(events: readonly ProducedEvent[], producer?: Producer): Promise<Appended> {
+    return this.#hub.append(this.id, events, producer);
   }
 
   /** Deletes an ended run, whole. Throws `run_open`. */

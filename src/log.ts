@@ -1,4 +1,4 @@
-import { openBatch, type StoredEntry } from "./batch.ts";
+import { type OpenBatch, openBatch, type StoredEntry } from "./batch.ts";
 import { RunError } from "./errors.ts";
 import { isTerminalType } from "./events.ts";
 import { Wakeup } from "./internal/wakeup.ts";
@@ -36,16 +36,21 @@ export class Log {
     this.run = run;
   }
 
-  /** All entries after a position, in slices, up to the end of the log as it is now. */
-  async *read(after = 0): AsyncGenerator<readonly StoredEntry[], void, undefined> {
+  /** All batches that end after a position, up to the end of the log as it is now; the first may begin before. */
+  async *batches(after = 0): AsyncGenerator<readonly OpenBatch[], void, undefined> {
     let position = after;
     while (true) {
       const batches = await this.store.read(this.run, position, SLICE_BYTES);
-      const entries = batches.flatMap((batch) => openBatch(batch).entries);
-      const fresh = entries.filter((entry) => entry.seq > position);
-      if (fresh.length === 0) return;
-      yield fresh;
-      position = fresh.at(-1)!.seq;
+      if (batches.length === 0) return;
+      yield batches.map(openBatch);
+      position = batches.at(-1)!.seq;
+    }
+  }
+
+  /** All entries after a position, in slices, up to the end of the log as it is now. */
+  async *read(after = 0): AsyncGenerator<readonly StoredEntry[], void, undefined> {
+    for await (const batches of this.batches(after)) {
+      yield batches.flatMap(({ entries }) => entries.filter(({ seq }) => seq > after));
     }
   }
 

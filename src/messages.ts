@@ -18,6 +18,7 @@ class MessageBuilder {
   #drafts: Draft[] = [];
   /** Where the open step began: what a retry withdraws. */
   #mark = 0;
+  #inStep = false;
   readonly #blocks = new Map<string, Part & { text: string }>();
   readonly #answers = new Map<string, { output: Json } | { error: string }>();
 
@@ -44,10 +45,15 @@ class MessageBuilder {
       case "step.started":
       case "step.finished":
         this.#begin();
+        this.#inStep = event.type === "step.started";
         break;
       case "step.retried":
-      case "run.resumed":
         this.#withdraw();
+        break;
+      case "run.resumed":
+        // Between two steps nothing is open that could be withdrawn.
+        if (this.#inStep) this.#withdraw();
+        this.#inStep = false;
         break;
       case "message": {
         const at = this.#drafts.findIndex((draft) => draft.id === event.message.id);

@@ -1,5 +1,5 @@
 import type { RunLimits } from "./agent.ts";
-import { formatCursor } from "./batch.ts";
+import { formatCursor, type Producer } from "./batch.ts";
 import { RunError } from "./errors.ts";
 import { type AgentEvent, type EventOf, isTerminal, type TerminalEvent } from "./events.ts";
 import { overLimit } from "./limits.ts";
@@ -30,12 +30,21 @@ export interface ProducersOptions {
   readonly open: (run: string) => Promise<Writer>;
   /** Called when a producer was silent for its lease. */
   readonly onLost: (writer: Writer) => void;
+  /** Tells the other processes that a producer is there, for so many ms: an append of nothing leaves no trace. */
+  readonly beat: (producer: string, ms: number) => Promise<unknown>;
+  /** Who is there, by what others told. */
+  readonly alive: () => Promise<readonly string[]>;
 }
 
 interface Produced {
   readonly writer: Promise<Writer>;
   timer?: NodeJS.Timeout;
+  /** What others append renews the lease too. */
+  watch?: Disposable;
 }
+
+/** What the processes of a store know a producer by. */
+const producerOf = (run: string) => `producer:${run}`;
 
 /** The runs that producers elsewhere write through this process, and how long these may still be silent. */
 export class Producers {
@@ -57,8 +66,11 @@ export class Producers {
     await this.#writer(run);
   }
 
-  /** Appends events, all or none; the last may end the run. Throws `run_owned`, `run_closed`, `invalid_event`. */
-  async append(run: string, events: readonly ProducedEvent[]): Promise<Appended> {
+  /**
+   * Appends events, all or none; the last may end the run. Throws `run_owned`, `run_closed`, `invalid_event`,
+   * `producer_fenced`, `producer_gap`.
+   */
+  async append(run: string, events: readonly ProducedEvent[], producer?: Producer): Promise<Appended> {
     const writer = await this.#writer(run);
     const { started } = writer.summary;
     if (started?.agent !== null) {
@@ -72,7 +84,15 @@ export class Producers {
       const why = "a producer may only end its run, with the last event";
       throw new RunError("invalid_event", `Cannot append event "${foreign.type}": ${why}`);
     }
-    const { first, tail } = await writer.append(others, terminal && ((summary) => endOf(summary, terminal)));
+    if (events.length === 0) {
+      if (producer)
+        throw new RunError("invalid_request", `Cannot append nothing to run "${run}" under a number`);
+      if (!writer.closed) await this.#options.beat(producerOf(run), leaseOf(writer));
+    }
+    const { first, tail } = await writer.append(others, {
+      ...(terminal && { decide: (summary) => endOf(summary, terminal) }),
+      producer,
+    });
     const exceeded = terminal ? undefined : overLimit(writer, this.#options.limits);
     if (exceeded) await writer.end(({ totals }) => ({ type: "run.failed", ...exceeded, ...totals }));
     const ended = terminal !== undefined || exceeded !== undefined;
@@ -83,8 +103,16 @@ export class Producers {
 
   /** Lets go of a run: it stays as it is. */
   release(run: string): void {
-    clearTimeout(this.#produced.get(run)?.timer);
+    const produced = this.#produced.get(run);
+    clearTimeout(produced?.timer);
+    produced?.watch?.[Symbol.dispose]();
     this.#produced.delete(run);
+  }
+
+  /** Takes word that another process appended to a run. */
+  receive(writer: Writer): void {
+    if (writer.closed) this.release(writer.log.run);
+    else this.#renew(writer);
   }
 
   releaseAll(): void {
@@ -109,13 +137,26 @@ export class Producers {
     const produced = this.#produced.get(run);
     if (!produced) return;
     clearTimeout(produced.timer);
-    // A timer takes 31 bits of ms.
-    const ms = Math.min(writer.summary.started?.leaseMs ?? LEASE_MS, 0x7fff_ffff);
-    produced.timer = setTimeout(() => {
-      this.release(run);
-      this.#options.onLost(writer);
-    }, ms).unref();
+    produced.watch ??= writer.watch();
+    produced.timer = setTimeout(() => void this.#lapse(writer), leaseOf(writer)).unref();
   }
+
+  async #lapse(writer: Writer): Promise<void> {
+    const { run } = writer.log;
+    const name = producerOf(run);
+    // Nobody is dead for a store that cannot be asked.
+    const alive = await this.#options.alive().catch(() => [name]);
+    if (!this.#produced.has(run)) return;
+    if (alive.includes(name)) return this.#renew(writer);
+    this.release(run);
+    this.#options.onLost(writer);
+  }
+}
+
+/** For how long a producer may be silent, in ms. */
+function leaseOf({ summary }: Writer): number {
+  // A timer takes 31 bits of ms.
+  return Math.min(summary.started?.leaseMs ?? LEASE_MS, 0x7fff_ffff);
 }
 
 /** The end that a producer asks for, with the totals of its log. A cancel that is in the log wins. */

@@ -64,15 +64,22 @@ export function toRecord(run: string, summary: Summary, owner: string): RunRecor
   const info = infoOf(run, summary);
   const stored: Stored = { ...info, owner };
   const { status, agent, thread, startedAt } = info;
+  const owned = status === "running" ? [ownerTag(owner)] : [];
   return {
     run,
     startedAt,
     tags: [
       ...filterTags({ status, agent: agent ?? undefined, thread }),
+      ...owned,
       ...(info.tags ?? []).map((tag) => `tag:${tag}`),
     ],
     text: JSON.stringify(stored),
   };
+}
+
+/** What a process is at work on can be listed by it: that is how others find it once it is dead. */
+export function ownerTag(holder: string): string {
+  return `owner:${holder}`;
 }
 
 export function fromRecord(record: RunRecord): { readonly info: RunInfo; readonly owner: string } {

@@ -66,6 +66,6 @@ export interface Store extends AsyncDisposable {
   delete(run: string, expected: Tail): Promise<boolean>;
   /** Calls `wake` after a commit by any process; may be lost, late, doubled; may hand over the batch itself. */
   watch(run: string, wake: (batch?: Batch) => void): Disposable;
-  /** Keeps this process known as alive for `ms`, and says which processes are. */
+  /** Keeps this process known as alive for `ms`, by the store's clock, and says which processes are. 0 takes it away. */
   beat(holder: string, ms: number): Promise<readonly string[]>;
 }

@@ -31,6 +31,9 @@ export class Summary {
   startedAt = 0;
   endedAt: number | undefined;
   cancel: EventOf<"input.cancel"> | undefined;
+  /** How often the run was taken over in the step that it is in: an agent that kills its process ends sometime. */
+  resumes = 0;
+  #resumedFrom: number | undefined;
   /** Steps under way: one, unless several agents write one log. */
   #steps = new Set<number>();
   #blocks = new Map<string, "text" | "reasoning">();
@@ -49,6 +52,7 @@ export class Summary {
     copy.#calls = new Map(this.#calls);
     copy.#answered = new Set(this.#answered);
     copy.#statuses = new Map(this.#statuses);
+    copy.#resumedFrom = this.#resumedFrom;
     return copy;
   }
 
@@ -60,6 +64,11 @@ export class Summary {
   /** Nothing is under way and a person is asked. */
   get waiting(): boolean {
     return !this.terminal && this.#steps.size === 0 && this.approvals.size > 0;
+  }
+
+  /** The step that another process begins with: the one that is open, else the next. */
+  get nextStep(): number {
+    return this.#steps.size > 0 ? Math.min(...this.#steps) : this.step + 1;
   }
 
   /** Takes one more event. Returns whether what lists show has changed. */
@@ -75,12 +84,20 @@ export class Summary {
         this.terminal = event;
         this.endedAt = at;
         return true;
-      case "run.resumed":
       case "step.retried":
-        // What the open step had said is withdrawn.
+        // What the attempt had said is withdrawn.
         this.#blocks.clear();
         this.#calls.clear();
-        return event.type === "run.resumed";
+        return false;
+      case "run.resumed":
+        if (this.#steps.size > 0) {
+          this.#blocks.clear();
+          this.#calls.clear();
+          this.#steps.clear();
+        }
+        this.resumes = event.fromStep === this.#resumedFrom ? this.resumes + 1 : 1;
+        this.#resumedFrom = event.fromStep;
+        return true;
       case "step.started":
         this.step = event.step;
         this.#steps.add(event.step);

@@ -1,4 +1,4 @@
-import { appenderOf, openBatch, type StoredEntry, sealBatch } from "./batch.ts";
+import { appenderOf, openBatch, type Producer, type StoredEntry, sealBatch } from "./batch.ts";
 import { RunError } from "./errors.ts";
 import { isTerminal, type StreamEvent, type TerminalEvent } from "./events.ts";
 import { wait } from "./internal/wait.ts";
@@ -38,6 +38,18 @@ type Pending = string | Delta;
 interface Draft {
   readonly lines: readonly string[];
   readonly record: RunRecord | undefined;
+  readonly producer?: Producer;
+}
+
+/** The events of a batch, from what the log amounts to just before it. */
+type Make = (summary: Summary) => readonly StreamEvent[];
+
+interface How {
+  /** Whether the run ends with the batch. */
+  readonly decide?: Decide | undefined;
+  readonly producer?: Producer | undefined;
+  /** Whether the store's refusals are waited out. */
+  readonly patient: boolean;
 }
 
 /** The terminal event, from what the log amounts to just before it. */
@@ -62,6 +74,8 @@ export class Writer {
   #bytes = 0;
   #pending: Pending[] = [];
   #pendingBytes = 0;
+  /** The last append of each producer elsewhere. */
+  readonly #producers = new Map<string, Producer>();
   /** Deltas of which the last character is only half there, by block: the half waits for the next delta. */
   readonly #halves = new Map<string, Delta>();
   #recordChanged = false;
@@ -93,9 +107,27 @@ export class Writer {
   /** Takes over a log as it is, and resolves to its entries. */
   async load(): Promise<StoredEntry[]> {
     const entries: StoredEntry[] = [];
-    for await (const slice of this.log.read()) entries.push(...slice);
-    for (const entry of entries) this.#take(entry);
+    for await (const batches of this.log.batches()) {
+      for (const batch of batches) {
+        for (const entry of batch.entries) this.#take(entry);
+        this.#remember(batch.producer);
+        entries.push(...batch.entries);
+      }
+    }
     return entries;
+  }
+
+  /**
+   * Lets go of the run as it is: nothing more is written, and what was not committed yet is not owed. Another
+   * process ends it, or goes on.
+   */
+  release(why: string): void {
+    this.#close(why);
+  }
+
+  /** Whether the run has not ended but somebody else has it now. */
+  get fenced(): boolean {
+    return this.#closed !== undefined && !this.summary.terminal;
   }
 
   /**
@@ -144,15 +176,43 @@ export class Writer {
   /**
    * Appends events as one batch, each as it is, and resolves to their places once they are committed. With
    * `decide` the run ends with them, as by {@linkcode end}. Rejects when the store refuses: nothing is tried
-   * again.
+   * again. An append that its producer has numbered is made once: the same again resolves to the same places.
+   * Throws `producer_fenced` and `producer_gap`.
    */
   async append(
     events: readonly StreamEvent[],
-    decide?: Decide,
+    {
+      decide,
+      producer,
+    }: { readonly decide?: Decide | undefined; readonly producer?: Producer | undefined } = {},
   ): Promise<{ readonly first: number; readonly tail: Tail }> {
     return this.#exclusive(async () => {
-      const count = await this.#batch(events, decide, false);
-      return { first: this.#tail.seq - count + 1, tail: this.#tail };
+      try {
+        const count = await this.#batch(events, { decide, producer, patient: false });
+        return { first: this.#tail.seq - count + 1, tail: this.#tail };
+      } catch (error) {
+        const made = producer && this.#isMade(producer) ? await this.#find(producer) : undefined;
+        if (!made) throw error;
+        return made;
+      }
+    });
+  }
+
+  /**
+   * Takes over a run from a dead process: from here on this one writes it, and the other is refused. False if it
+   * has ended, or another process was faster.
+   */
+  takeOver(): Promise<boolean> {
+    return this.#exclusive(async () => {
+      try {
+        await this.#batch((summary) => [{ type: "run.resumed", fromStep: summary.nextStep }], {
+          patient: false,
+        });
+        return true;
+      } catch (error) {
+        if (this.#closed) return false;
+        throw error;
+      }
     });
   }
 
@@ -165,7 +225,7 @@ export class Writer {
     await this.#flight;
     return this.#exclusive(async () => {
       try {
-        if (!this.summary.terminal) await this.#batch([...this.#halves.values()], decide, true);
+        if (!this.summary.terminal) await this.#batch([...this.#halves.values()], { decide, patient: true });
       } catch (error) {
         if (!this.summary.terminal) throw error;
       }
@@ -177,14 +237,17 @@ export class Writer {
    * One batch of what is pending, `given`, and the end of the run if it is to end. Resolves to the number of
    * entries without the pending ones.
    */
-  async #batch(given: readonly StreamEvent[], decide: Decide | undefined, patient: boolean): Promise<number> {
-    const admitted = given.map((event) => this.#admit(event));
+  async #batch(given: readonly StreamEvent[] | Make, how: How): Promise<number> {
+    const { decide, producer } = how;
+    const make: Make = typeof given === "function" ? given : () => given;
     // What was written before goes before it: the record tells of that too.
     const pending = this.#takePending();
     let events: StreamEvent[] = [];
     const draft = (at: number): Draft => {
       // Folded into a copy: what is refused has not happened.
       const next = this.summary.clone();
+      // Another process may have made it meanwhile.
+      if (producer && this.#isMade(producer)) throw new Error("It was made before");
       let changed = pending.recordChanged;
       events = [];
       const lines = [...pending.lines];
@@ -194,27 +257,32 @@ export class Writer {
         events.push(event);
         if (next.apply(event, at)) changed = true;
       };
-      for (const event of admitted) add(event);
+      for (const event of make(next)) add(this.#admit(event));
       if (decide) {
         const terminal = decide(next);
         for (const event of [...next.close(whyOf(terminal)), terminal]) add(event);
       }
-      return { lines, record: changed ? this.#options.record(next, this.owner) : undefined };
+      return {
+        lines,
+        record: changed ? this.#options.record(next, this.owner) : undefined,
+        ...(producer && { producer }),
+      };
     };
     // An append of nothing is an answer to whether the run is open.
-    if (pending.lines.length + given.length === 0 && !decide) {
+    if (pending.lines.length === 0 && given.length === 0 && !decide) {
       if (this.#closed) throw this.#closed;
       return 0;
     }
     let at: number;
     try {
-      at = await this.#commit(draft, patient);
+      at = await this.#commit(draft, how.patient);
     } catch (error) {
       this.#pending.unshift(...pending.lines);
       this.#recordChanged ||= pending.recordChanged;
       throw error;
     }
     for (const event of events) this.#applied(event, at);
+    this.#remember(producer);
     return events.length;
   }
 
@@ -324,9 +392,9 @@ export class Writer {
       // Also after a refusal: what was read then may have been the end.
       if (this.#closed) throw this.#closed;
       const at = Date.now();
-      const { lines, record } = draft(at);
+      const { lines, record, producer } = draft(at);
       const by = `${this.#options.holder}.${(appends++).toString(36)}`;
-      const batch = sealBatch(this.#tail, lines, at, by);
+      const batch = sealBatch(this.#tail, lines, at, by, producer);
       tried.set(by, at);
       try {
         const real = await this.log.store.append(this.log.run, this.#tail, batch, record);
@@ -354,7 +422,7 @@ export class Writer {
   async #missed(tried: ReadonlyMap<string, number>): Promise<number | undefined> {
     const batches = await this.log.store.read(this.log.run, this.#tail.seq, 1024 * 1024);
     for (const batch of batches) {
-      const { by, entries, tail } = openBatch(batch);
+      const { by, entries, tail, producer } = openBatch(batch);
       if (tried.has(by)) {
         this.#tail = tail;
         this.#bytes += batch.text.length;
@@ -365,6 +433,7 @@ export class Writer {
         if (entry.type === "run.resumed") this.#close("another process went on with it");
         this.#options.onMissed?.(entry);
       }
+      this.#remember(producer);
     }
     return undefined;
   }
@@ -375,6 +444,38 @@ export class Writer {
     this.#tail = { seq: entry.seq, check: entry.check };
     this.#bytes += entry.json.length;
     if (isTerminal(entry.event)) this.#close();
+  }
+
+  #remember(producer: Producer | undefined): void {
+    if (producer) this.#producers.set(producer.id, producer);
+  }
+
+  /** Whether a producer's append was made before. Throws `producer_fenced`, `producer_gap` for what cannot be next. */
+  #isMade({ id, epoch, seq }: Producer): boolean {
+    const last = this.#producers.get(id);
+    if (!last || epoch > last.epoch) {
+      if (seq === 0) return false;
+      throw new RunError("producer_gap", `${refused(this.log.run, id)}: its first append is 0, got ${seq}`);
+    }
+    if (epoch < last.epoch) {
+      const why = `it goes on as epoch ${last.epoch}, got ${epoch}`;
+      throw new RunError("producer_fenced", `${refused(this.log.run, id)}: ${why}`);
+    }
+    if (seq <= last.seq) return true;
+    if (seq === last.seq + 1) return false;
+    const why = `its next append is ${last.seq + 1}, got ${seq}`;
+    throw new RunError("producer_gap", `${refused(this.log.run, id)}: ${why}`);
+  }
+
+  /** Where an append of a producer is in the log. */
+  async #find(asked: Producer): Promise<{ readonly first: number; readonly tail: Tail } | undefined> {
+    for await (const batches of this.log.batches()) {
+      for (const { producer, first, tail } of batches) {
+        if (producer?.id === asked.id && producer.epoch === asked.epoch && producer.seq === asked.seq)
+          return { first, tail };
+      }
+    }
+    return undefined;
   }
 
   #applied(event: StreamEvent, at: number): void {
@@ -391,6 +492,10 @@ export class Writer {
     this.#turn = result.catch(() => {});
     return result;
   }
+}
+
+function refused(run: string, producer: string): string {
+  return `Cannot append to run "${run}" for producer "${producer}"`;
 }
 
 /** Whether two deltas are of one block, and say nothing else. */

@@ -481,6 +481,7 @@ export function testStore(name: string, suite: StoreSuite): void {
         expect(await alive("c", 10_000)).toEqual(["b", "c"]);
         await advance(5000);
         expect(await alive("__proto__", 1)).toEqual(["__proto__", "c"]);
+        expect(await alive("c", 0)).toEqual(["__proto__"]);
       });
     });
 

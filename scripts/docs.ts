@@ -11,6 +11,7 @@ export const documents = [
   "PROTOCOL.md",
   "ARCHITECTURE.md",
   "CONTRIBUTING.md",
+  "docs/guides/adapters.md",
   "docs/guides/streams.md",
   "docs/guides/tracing.md",
 ];

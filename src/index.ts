@@ -6,7 +6,7 @@ export type {
   RunContext,
   RunLimits,
 } from "./agent.ts";
-export { formatCursor, parseCursor, StoredEntry } from "./batch.ts";
+export { formatCursor, type Producer, parseCursor, StoredEntry } from "./batch.ts";
 export { type ErrorCode, errorTable, RunError } from "./errors.ts";
 export {
   type AgentEvent,

@@ -32,6 +32,11 @@ export interface AgentOptions {
   readonly tools?: Readonly<Record<string, Tool | ProviderTool>>;
   /** Limits of this agent's runs, over the hub's. */
   readonly limits?: Partial<RunLimits>;
+  /**
+   * What becomes of a run whose process died. `resume`: another process goes on at the step that was open. Its calls
+   * are made again if their tools are `idempotent`; the model is told of the others. @default "fail"
+   */
+  readonly onProducerLost?: "fail" | "resume";
   readonly maxOutputTokens?: number;
   readonly temperature?: number;
   readonly topP?: number;
@@ -71,6 +76,7 @@ export class Agent implements AgentLike {
   readonly name: string;
   readonly info: AgentInfo;
   readonly limits: Partial<RunLimits>;
+  readonly onProducerLost: "fail" | "resume";
   readonly #options: AgentOptions;
   readonly #choices: readonly ModelChoice[];
   readonly #retries: number;
@@ -89,6 +95,7 @@ export class Agent implements AgentLike {
     for (const choice of this.#choices) checkModel(choice);
     this.#retries = retries;
     this.limits = limits;
+    this.onProducerLost = options.onProducerLost ?? "fail";
     for (const [toolName, tool] of Object.entries(tools)) {
       if ("execute" in tool && "approval" in tool) this.#tools.set(toolName, tool);
       else if ("type" in tool && tool.type === "provider") this.#providerTools[toolName] = tool;

@@ -25,6 +25,9 @@ POST   /runs/:id/input      input.approval, input.message, input.cancel
 POST   /runs/:id/cancel
 DELETE /runs/:id
 POST   /chat                {input, stream}
+POST   /                    A2A, 1.0 and 0.3; the card is at /.well-known/agent-card.json, REST under /a2a
+POST   /api/chat            useChat of the AI SDK; GET /api/chat/:id and /stream, POST .../stop
+POST   /ag-ui               AG-UI; who comes late: GET /ag-ui/:thread
 WS     /ws                  the subprotocol runlog.1 for any number of runs; without one {"text"}
 GET    /tasks/:id/stream    as AgentX's clients know it; /projects/:id/stream as VibeX's
 GET    /agents

@@ -15,8 +15,8 @@ export interface ListenOptions extends Omit<AppOptions, "stopping"> {
 export interface Listening extends AsyncDisposable {
   readonly url: string;
   /**
-   * Stops: new connections and new runs are refused, agents at work get `drainMs`, then what is still open
-   * ends. Viewers see the end of their run, or a clean end after which they come back. @default 10_000
+   * Stops: new runs are refused, agents at work get `drainMs`, then new connections are refused and what is still
+   * open ends. Viewers see the end of their run, or a clean end after which they come back. @default 10_000
    */
   stop(drainMs?: number): Promise<void>;
 }
@@ -42,10 +42,11 @@ export async function listen(options: ListenOptions): Promise<Listening> {
   const name = host.includes(":") ? `[${host}]` : host;
   let stopped: Promise<void> | undefined;
   const stop = async (drainMs = 10_000) => {
-    const closed = new Promise((resolve) => server.close(resolve));
-    server.closeIdleConnections();
+    // Still asked while it drains: who watches goes on, and who balances load reads at /health to go elsewhere.
     await hub.drain(drainMs);
     stopping.abort();
+    const closed = new Promise((resolve) => server.close(resolve));
+    server.closeIdleConnections();
     // A connection is idle once its client has read the end; who does not read is cut off.
     const sweep = setInterval(() => server.closeIdleConnections(), 10);
     const cut = setTimeout(() => server.closeAllConnections(), 1_000);

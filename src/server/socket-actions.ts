@@ -1,6 +1,12 @@
 import type { Hub } from "../hub.ts";
 import { cursorFrom } from "../protocol.ts";
-import { parseInput, parseProduced, parseStart, viewNamed } from "../protocols/native/requests.ts";
+import {
+  parseInput,
+  parseProduced,
+  parseProducer,
+  parseStart,
+  viewNamed,
+} from "../protocols/native/requests.ts";
 import { nativeView } from "../protocols/native/view.ts";
 import type { SocketActions } from "../transports/websocket/server.ts";
 import { project, type Views } from "../view.ts";
@@ -20,7 +26,8 @@ export function socketActions(hub: Hub, views: Views): SocketActions {
       return {};
     },
     cancel: async (id, reason) => hub.run(id).cancel(reason === undefined ? {} : { reason }),
-    append: async (id, events) => hub.run(id).append(parseProduced(events)),
+    append: async (id, events, producer) =>
+      hub.run(id).append(parseProduced(events), parseProducer(producer)),
     async frames({ run: id, after = "", view, types }, signal) {
       const run = hub.run(id);
       const cursor = cursorFrom(after);

@@ -1,9 +1,10 @@
+import type { Producer } from "../../batch.ts";
 import { RunError } from "../../errors.ts";
 import type { InputEvent, JsonObject, Message } from "../../events.ts";
 import type { StartOptions } from "../../hub.ts";
 import { newId } from "../../internal/id.ts";
 import type { ProducedEvent } from "../../producers.ts";
-import { isInput, parseEvent } from "../../schema.ts";
+import { checkId, isInput, parseEvent } from "../../schema.ts";
 import type { RunStatus } from "../../summary.ts";
 import type { ThreadPolicy } from "../../thread.ts";
 import type { View, Views } from "../../view.ts";
@@ -68,6 +69,27 @@ export function parseProduced(body: unknown): ProducedEvent[] {
       throw new RunError(error.code, `Event ${index}: ${error.message}`);
     }
   });
+}
+
+/** How a producer numbers its append: `{ id, epoch, seq }`; the epoch is 0 if left out. */
+export function parseProducer(value: unknown): Producer | undefined {
+  if (value === undefined) return undefined;
+  const { id, epoch = 0, seq } = objectOf(value);
+  for (const [name, number] of Object.entries({ epoch, seq })) {
+    if (!Number.isSafeInteger(number) || (number as number) < 0)
+      throw invalid(`a producer's "${name}" must be a whole number from 0`);
+  }
+  return { id: checkId(id, "producer id"), epoch: epoch as number, seq: seq as number };
+}
+
+/** The headers `Producer-Id`, `Producer-Epoch` and `Producer-Seq` of an append over HTTP. */
+export function producerOf(headers: Headers): Producer | undefined {
+  const id = headers.get("producer-id");
+  const seq = headers.get("producer-seq");
+  const epoch = headers.get("producer-epoch");
+  if (id === null && seq === null && epoch === null) return undefined;
+  const number = (text: string | null) => (text && /^\d+$/.test(text) ? Number(text) : Number.NaN);
+  return parseProducer({ id: id ?? "", seq: number(seq), epoch: epoch === null ? 0 : number(epoch) });
 }
 
 /** The body of `POST /runs/:id/input`; an `input.message` may have its text in place of a whole message. */

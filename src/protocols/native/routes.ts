@@ -17,6 +17,7 @@ import {
   parseProduced,
   parseStart,
   parseStatus,
+  producerOf,
   viewNamed,
 } from "./requests.ts";
 import { nativeView } from "./view.ts";
@@ -81,7 +82,8 @@ export function nativeRoutes(context: ProtocolContext): Hono {
 
   routes.post("/runs/:id/events", async (c) => {
     const run = hub.run(c.req.param("id"));
-    return c.json(await run.append(parseProduced(await json(c.req.raw))));
+    const producer = producerOf(c.req.raw.headers);
+    return c.json(await run.append(parseProduced(await json(c.req.raw)), producer));
   });
 
   routes.get("/runs/:id/events", async (c) => {

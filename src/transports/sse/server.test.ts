@@ -108,7 +108,7 @@ describe("sseResponse", () => {
     expect((await pending).done).toBe(true);
   });
 
-  it("[F89] ends cleanly when the server stops", async () => {
+  it("[F89] ends cleanly when the server stops, and says when to come back, to each another time", async () => {
     const stop = new AbortController();
     const response = sseResponse(
       async function* (signal) {
@@ -122,6 +122,7 @@ describe("sseResponse", () => {
     await reader.read();
     const next = reader.read();
     stop.abort();
-    expect((await next).done).toBe(true);
+    expect(new TextDecoder().decode((await next).value)).toMatch(/^retry: \d+\n\n$/);
+    expect((await reader.read()).done).toBe(true);
   });
 });

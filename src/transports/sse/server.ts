@@ -28,18 +28,19 @@ export function sseResponse(
   options: SseOptions = {},
 ): Response {
   const { heartbeatMs = 15_000, retryMs = 1_000, headers, signal } = options;
-  return streamResponse((gone) => lines(open(gone), heartbeatMs, retryMs), {
-    headers: { ...SSE_HEADERS, ...headers },
-    signal,
-  });
+  const text = async function* (gone: AbortSignal) {
+    yield formatRetry(retryMs);
+    yield* lines(open(gone), heartbeatMs);
+    // All viewers of a server that stops come back: not all in the same moment.
+    if (signal?.aborted) yield formatRetry(Math.round(retryMs * (0.5 + 2 * Math.random())));
+  };
+  return streamResponse(text, { headers: { ...SSE_HEADERS, ...headers }, signal });
 }
 
 async function* lines(
   frames: AsyncIterable<Frames>,
   heartbeatMs: number,
-  retryMs: number,
 ): AsyncGenerator<string, void, undefined> {
-  yield formatRetry(retryMs);
   const iterator = frames[Symbol.asyncIterator]();
   while (true) {
     const next = iterator.next();

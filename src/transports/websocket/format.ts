@@ -35,7 +35,14 @@ export type ClientMessage =
   | { readonly type: "input"; readonly id: string; readonly run: string; readonly event: unknown }
   | { readonly type: "cancel"; readonly id: string; readonly run: string; readonly reason?: string }
   /** `events` is the body of `POST /runs/:id/events`. */
-  | { readonly type: "append"; readonly id: string; readonly run: string; readonly events: unknown }
+  | {
+      readonly type: "append";
+      readonly id: string;
+      readonly run: string;
+      readonly events: unknown;
+      /** `{ id, epoch, seq }`: the same append again changes nothing. */
+      readonly producer?: unknown;
+    }
   | { readonly type: "ping"; readonly id?: string };
 
 /** A message of a view: `data` is its JSON. Without a `cursor`, more of the same entry follows. */
@@ -104,7 +111,7 @@ const shapes: { readonly [Type in ClientMessage["type"]]: Readonly<Record<string
   start: { id, request: anything },
   input: { id, run, event: anything },
   cancel: { id, run, reason: optional(text(10_000)) },
-  append: { id, run, events: anything },
+  append: { id, run, events: anything, producer: optional(anything) },
   ping: { id: optional(id) },
 };
 

@@ -17,6 +17,7 @@ export interface SocketActions {
   append(
     run: string,
     events: unknown,
+    producer: unknown,
   ): Promise<{
     readonly first: number;
     readonly last: number;
@@ -80,7 +81,9 @@ export function serveSocket(socket: Socket, options: ServeOptions): void {
         await inTurn(message.run, () => actions.cancel(message.run, message.reason));
         return ok();
       case "append":
-        return ok(await inTurn(message.run, () => actions.append(message.run, message.events)));
+        return ok(
+          await inTurn(message.run, () => actions.append(message.run, message.events, message.producer)),
+        );
     }
   }
 

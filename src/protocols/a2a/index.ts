@@ -1,0 +1,1 @@
+export { type A2aAgentOptions, a2aAgent } from "./agent.ts";

@@ -23,6 +23,8 @@ export interface ProtocolContext {
   readonly stopping: AbortSignal;
   /** Where clients reach the server, without a slash at the end: as configured, else as the request has it. */
   urlOf(request: Request): string;
+  /** Tells whoever runs the server what went wrong inside; a client is told no more than that. */
+  report(error: unknown): void;
   /** Whether requests need a bearer token: for protocols that describe how to ask. */
   readonly needsToken: boolean;
 }

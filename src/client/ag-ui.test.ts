@@ -28,7 +28,7 @@ const wait = (ms: number, signal: AbortSignal) =>
     : new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
 
 function agentOf(fetch: Fetch, config: Partial<RunlogAgentConfig> = {}) {
-  const agent = new RunlogAgent({ url: "http://host/ag-ui", threadId: "t-1", fetch, wait, ...config });
+  const agent = new RunlogAgent({ url: "http://localhost/ag-ui", threadId: "t-1", fetch, wait, ...config });
   agent.addMessage({ id: "u-1", role: "user", content: "Hello" });
   return agent;
 }
@@ -81,7 +81,7 @@ async function* talkative(): AgentStream {
 describe("RunlogAgent", () => {
   it("[F74] does what AG-UI's own client does where nothing goes wrong", async () => {
     const served = await serve(talkative);
-    const own = new HttpAgent({ url: "http://host/ag-ui", threadId: "t-0", fetch: served.fetch });
+    const own = new HttpAgent({ url: "http://localhost/ag-ui", threadId: "t-0", fetch: served.fetch });
     own.addMessage({ id: "u-1", role: "user", content: "Hello" });
     await own.runAgent({ runId: "r-0" });
     const agent = agentOf(served.fetch);
@@ -279,8 +279,8 @@ describe("RunlogAgent", () => {
     await clone.runAgent({ runId: "r-2" });
     expect(clone.messages).toHaveLength(4);
     expect(agent.messages).toHaveLength(2);
-    expect(() => new RunlogAgent({ url: "http://host/chat" })).toThrow(TypeError);
-    const named = new RunlogAgent({ url: "http://host/base/agents/a/ag-ui/" });
-    expect(named.url).toBe("http://host/base/agents/a/ag-ui");
+    expect(() => new RunlogAgent({ url: "http://localhost/chat" })).toThrow(TypeError);
+    const named = new RunlogAgent({ url: "http://localhost/base/agents/a/ag-ui/" });
+    expect(named.url).toBe("http://localhost/base/agents/a/ag-ui");
   });
 });

@@ -65,6 +65,7 @@ export function createApp(options: AppOptions): App {
     sse: (open, headers) => sseResponse(open, { heartbeatMs, headers, signal: stopping }),
     urlOf: (request) => publicUrl?.replace(/\/+$/, "") ?? new URL(request.url).origin,
     needsToken: options.token !== undefined,
+    report: (error) => onError?.(error),
   };
   const app = new Hono();
   app.get("/", (c) => homePage(hub, c.req.header("accept") ?? "", new URL(c.req.url).origin));

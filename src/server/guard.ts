@@ -8,6 +8,7 @@ export interface GuardOptions {
   readonly origins?: readonly string[] | undefined;
 }
 
+const CARD = /^\/(agents\/[^/]+\/a2a\/)?\.well-known\/agent-card\.json$/;
 const LOOPBACK = new Set(["localhost", "127.0.0.1", "[::1]"]);
 
 /**
@@ -36,8 +37,9 @@ export function guard(request: Request, { token, origins = [] }: GuardOptions): 
       `Cannot accept a request from origin ${JSON.stringify(origin.slice(0, 80))}: it is not allowed here`,
     );
   }
-  // A preflight carries no token.
-  if (token !== undefined && request.method !== "OPTIONS" && !authorized(request, token)) {
+  // A preflight carries no token, and an agent card is where clients read that they need one.
+  const open = request.method === "OPTIONS" || (request.method === "GET" && CARD.test(url.pathname));
+  if (token !== undefined && !open && !authorized(request, token)) {
     throw new RunError(
       "unauthorized",
       'Cannot serve the request: send the token as "Authorization: Bearer ..."',
@@ -56,7 +58,8 @@ export function corsHeaders(request: Request, { origins = [] }: GuardOptions): R
     "access-control-expose-headers": "Runlog-Run, Location",
     ...(request.method === "OPTIONS" && {
       "access-control-allow-methods": "GET, POST, DELETE",
-      "access-control-allow-headers": "authorization, content-type, idempotency-key, last-event-id",
+      "access-control-allow-headers":
+        "authorization, content-type, idempotency-key, last-event-id, a2a-version, producer-id, producer-epoch, producer-seq",
       "access-control-max-age": "600",
     }),
   };

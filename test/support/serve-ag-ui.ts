@@ -1,14 +1,7 @@
-import { Hono } from "hono";
 import type { AgentFunction, AgentLike, AgentStream, RunContext } from "../../src/agent.ts";
-import { RunError } from "../../src/errors.ts";
 import { createHub, type Hub } from "../../src/hub.ts";
-import type { ProtocolContext } from "../../src/protocol.ts";
-import { agUiRoutes } from "../../src/protocols/ag-ui/routes.ts";
-import { nativeRoutes } from "../../src/protocols/native/routes.ts";
-import { readJson, readText } from "../../src/server/body.ts";
-import { problem } from "../../src/server/problem.ts";
+import { createApp } from "../../src/server/app.ts";
 import { memoryStore } from "../../src/stores/memory.ts";
-import { sseResponse } from "../../src/transports/sse/server.ts";
 
 /** A gate that an agent waits at until the test opens it. */
 export function gate(): { readonly opened: Promise<void>; open(): void } {
@@ -62,28 +55,15 @@ export interface Served {
 
 const hubs: Hub[] = [];
 
-/** A server of AG-UI and of the native routes beside it. */
+/** A server without a network. */
 export async function serve(...agents: (AgentLike | AgentFunction)[]): Promise<Served> {
   const hub = await createHub({ store: memoryStore(), agents });
   hubs.push(hub);
-  const context: ProtocolContext = {
+  const app = createApp({ hub });
+  return {
     hub,
-    views: new Map(),
-    stopping: new AbortController().signal,
-    json: readJson,
-    text: readText,
-    sse: (open, headers) => sseResponse(open, { headers }),
-    urlOf: (request) => new URL(request.url).origin,
-    needsToken: false,
+    fetch: (url, init) => app.fetch(new Request(new URL(String(url), "http://localhost"), init)),
   };
-  const app = new Hono();
-  app.route("/", agUiRoutes(context));
-  app.route("/", nativeRoutes(context));
-  app.onError((error) => {
-    if (error instanceof RunError) return problem(error);
-    throw error;
-  });
-  return { hub, fetch: async (url, init) => app.request(url as string, init) };
 }
 
 /** Ends what the tests left at work. */

@@ -1,15 +1,10 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { Hono } from "hono";
 import type { AgentFunction, AgentLike } from "../../src/agent.ts";
-import { RunError } from "../../src/errors.ts";
 import { createHub, type Hub } from "../../src/hub.ts";
-import { uiMessageRoutes } from "../../src/protocols/ui-message/routes.ts";
-import { readJson, readText } from "../../src/server/body.ts";
+import { createApp } from "../../src/server/app.ts";
 import { nodeHandler } from "../../src/server/node-handler.ts";
-import { problem } from "../../src/server/problem.ts";
 import { memoryStore } from "../../src/stores/memory.ts";
-import { sseResponse } from "../../src/transports/sse/server.ts";
 
 export interface ChatServer extends AsyncDisposable {
   readonly hub: Hub;
@@ -24,34 +19,19 @@ export interface ChatServer extends AsyncDisposable {
   restart(): void;
 }
 
-/** The routes of the AI SDK's chats on a real server. */
+/** A server whose connections and restarts are in the test's hands. */
 export async function serveChat(...agents: readonly (AgentLike | AgentFunction)[]): Promise<ChatServer> {
   const hub = await createHub({ store: memoryStore(), agents });
   let stopping = new AbortController();
   const requests: string[] = [];
-  const app = new Hono();
-  app.use(async (c, next) => {
-    requests.push(`${c.req.method} ${c.req.path}`);
-    await next();
-  });
-  app.route(
-    "/",
-    uiMessageRoutes({
-      hub,
-      views: new Map(),
-      stopping: stopping.signal,
-      json: readJson,
-      text: readText,
-      sse: (open, headers) => sseResponse(open, { headers, signal: stopping.signal }),
-      urlOf: (request) => new URL(request.url).origin,
-      needsToken: false,
+  const server = createServer(
+    nodeHandler({
+      fetch: async (request) => {
+        requests.push(`${request.method} ${new URL(request.url).pathname}`);
+        return createApp({ hub, stopping: stopping.signal }).fetch(request);
+      },
     }),
   );
-  app.onError((error) => {
-    if (error instanceof RunError) return problem(error);
-    throw error;
-  });
-  const server = createServer(nodeHandler({ fetch: async (request) => app.fetch(request) }));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {

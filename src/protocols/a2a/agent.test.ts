@@ -152,6 +152,25 @@ describe.each(versions)("[F70] an agent of another server, over A2A %s", (versio
     expect([...contexts.keys()]).toEqual(["t-1"]);
   });
 
+  it("says so when it keeps the conversation under a name of its own", async () => {
+    await using server = await serve(version, async (_, voice) => voice.message([text("Hello")]));
+    const renaming: typeof fetch = async (input, init) => {
+      const body = init?.body;
+      return fetch(input, { ...init, ...(body && { body: String(body).replace('"t-1"', '"theirs"') }) });
+    };
+    const { events: kept } = await ended(a2aAgent({ url: server.url }), "Hi", { thread: "t-1" });
+    expect(kept.filter(({ type }) => type === "error")).toEqual([]);
+    await using other = await serve(version, async (_, voice) => {
+      voice.task();
+      voice.status(TASK_STATE_COMPLETED);
+    });
+    const { events, end } = await ended(a2aAgent({ url: other.url, fetch: renaming }), "Hi", {
+      thread: "t-1",
+    });
+    expect(events).toContainEqual(expect.objectContaining({ type: "error", code: "remote_context" }));
+    expect(end.status).toBe("finished");
+  });
+
   it("is told the history that a run without a thread brings", async () => {
     await using server = await serve(version, async (message, voice) => {
       voice.message(message.parts);
@@ -412,6 +431,32 @@ describe.each(versions)("[F70] an agent of another server, over A2A %s", (versio
     expect(server.methods()).toContain(version === "1.0" ? "SubscribeToTask" : "tasks/resubscribe");
   });
 
+  it("asks for what a server has left out between two connections", async () => {
+    const back = Promise.withResolvers<void>();
+    await using server = await serve(version, async (_, voice) => {
+      voice.task();
+      voice.artifact("answer", [text("Before")]);
+      await back.promise;
+      for (const piece of [", lost", ", after"]) voice.artifact("answer", [text(piece)], true);
+      voice.status(TASK_STATE_COMPLETED);
+    });
+    let streams = 0;
+    const breaking = breakingFetch("Before");
+    const leaving: typeof fetch = async (input, init) => {
+      const response = await breaking(input, init);
+      if (response.headers.get("content-type") !== "text/event-stream" || ++streams < 2) return response;
+      back.resolve();
+      const events = (await response.text()).split("\n\n").filter((event) => !event.includes("lost"));
+      return new Response(events.join("\n\n"), response);
+    };
+    const { events } = await ended(a2aAgent({ url: server.url, fetch: leaving, sleep: atOnce }));
+    expect(streams).toBe(2);
+    const { id } = events.findLast((event) => event.type === "text.started")!;
+    expect(textsOf(events.filter((event) => event.type === "text.delta" && event.id === id))).toBe(
+      "Before, lost, after",
+    );
+  });
+
   it("gives up after as many tries in a row as it may", async () => {
     await using server = await serve(version, async (_, voice) => {
       voice.task();
@@ -441,6 +486,7 @@ describe.each(versions)("[F70] an agent of another server, over A2A %s", (versio
       voice.status(TASK_STATE_COMPLETED);
     });
     const agent = a2aAgent({ url: server.url, sleep: atOnce });
+    expect(agent.onProducerLost).toBe("resume");
     const dead = new TestRun(agent);
     const first = dead.go();
     await dead.seen("text.delta");

@@ -52,16 +52,18 @@ export interface A2aAgentOptions {
 /**
  * An agent of another server, spoken to by A2A 1.0 or 0.3, over JSON-RPC or REST, as its card says. What it tells
  * becomes the events of the run: each artifact a block of text, with its files as `file` and its data as `artifact`;
- * what it says while it works as `custom` events `a2a.status`. Each turn of it is a step, whose cost is null unless
+ * what it says while it works as `custom` events `a2a.status { state, messageId, text }`. Each turn of it is a step, whose cost is null unless
  * the remote is a Runlog server and tells it.
  *
  * The run's thread is the remote's `contextId`, so that the next run of the thread goes on with the remote
- * conversation: section 3.4.1 of the specification lets clients name contexts, and no log has to be searched for the
- * remote's own name. A run without a thread sends the history it was given along.
+ * conversation: clients may set it on a message, and no earlier log has to be searched for a name of the remote's. One
+ * that keeps its own names is found out, and an `error` event `remote_context` says so. A run without a thread sends
+ * the history it was given along.
  *
- * The task is in the log as `custom` event `a2a.task` as soon as it is known: a run that is taken over, or answered,
- * goes on with it. A question of the remote is an `approval.requested`; a cancel is passed on; a lost connection
- * is made again. What people say meanwhile is sent to the task, or, where that does not take it, in a turn of its own.
+ * The task is in the log as `custom` event `a2a.task { taskId, contextId }` as soon as it is known: a run that is taken
+ * over, or answered, goes on with it. A question of the remote is an `approval.requested`; a cancel is passed on; a lost connection
+ * is made again. What people say meanwhile is sent to the task, or, where that does not take it, in a turn of its own;
+ * `a2a.message { messageId, taskId }` says that it was.
  *
  * Throws `TypeError` for a URL that is none. A run fails with the remote's own code if it tells one, else with
  * `remote_failed`, `remote_rejected`, `remote_cancelled`, `remote_refused`, `remote_unreachable`, `remote_lost`,
@@ -76,6 +78,8 @@ class A2aAgent implements AgentLike {
   readonly name: string;
   readonly info: AgentInfo;
   readonly limits: Partial<RunLimits>;
+  /** The remote's task outlives a process here. */
+  readonly onProducerLost = "resume";
   readonly #url: URL;
   readonly #options: A2aAgentOptions;
   #remote: Promise<RemoteAgent> | undefined;
@@ -165,7 +169,7 @@ class Talk {
     this.#context = context;
     this.#recall = recall;
     this.#options = options;
-    this.#pending = [...recall.unsent];
+    this.#pending = recall.unsent.filter(hasContent);
     this.#heard = recall.heard;
     this.#step = recall.step;
   }
@@ -175,7 +179,7 @@ class Talk {
     for (const { message } of this.#context.takeMessages()) {
       if (this.#heard.has(message.id)) continue;
       this.#heard.add(message.id);
-      this.#pending.push(message);
+      if (hasContent(message)) this.#pending.push(message);
     }
     return this.#pending;
   }
@@ -265,10 +269,10 @@ class Talk {
     });
     const { sleep: pause = sleep, retries = 5 } = this.#options;
     const updates = followRemote({ ...turn, remote, signal: stop.signal, sleep: pause, retries });
-    yield { type: "step.started", step };
+    let next: Promise<IteratorResult<RemoteUpdate, void>> | undefined;
     try {
+      yield { type: "step.started", step };
       let sent = false;
-      let next: Promise<IteratorResult<RemoteUpdate, void>> | undefined;
       let tick: Promise<void> | undefined;
       while (true) {
         next ??= updates.next();
@@ -310,7 +314,8 @@ class Talk {
       signal.removeEventListener("abort", abort);
       if (signal.aborted && heard.task && !heard.end) await cancel(remote, heard.task.taskId);
       stop.abort();
-      // It may be waiting for the connection to end: nobody waits for that.
+      // They may be waiting for the connection to end: nobody waits for that.
+      next?.catch(() => {});
       void updates.return().catch(() => {});
     }
   }
@@ -322,7 +327,6 @@ class Talk {
       if (this.#tried.has(id)) continue;
       this.#tried.add(id);
       const content = partsOf(parts);
-      if (content.length === 0) continue;
       const message = toRemoteMessage({ id: [this.#context.run, id], contextId: "", task, parts: content });
       const sending = remote.send(message, this.#context.signal).then(
         () => this.#taken.push({ messageId: id, taskId: task.taskId }),
@@ -347,13 +351,17 @@ class Talk {
   #takePending(): readonly Message[] {
     const said = this.pending;
     this.#pending = [];
-    return said.filter(({ parts }) => partsOf(parts).length > 0);
+    return said;
   }
 
   #turn(turn: Pick<Turn, "artifacts"> & Partial<Turn>): Turn {
     const step = this.#step + 1;
     return { step, name: `${step}`, answers: [], said: [], ...turn };
   }
+}
+
+function hasContent({ parts }: Message): boolean {
+  return partsOf(parts).length > 0;
 }
 
 /** Word that a message has arrived: what it answered, and whose words it had. */

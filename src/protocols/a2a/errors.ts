@@ -9,6 +9,7 @@ import {
   UnsupportedOperationError,
 } from "@a2a-js/sdk/errors";
 import { type ErrorCode, RunError } from "../../errors.ts";
+import type { ProtocolContext } from "../../protocol.ts";
 import type { A2aVersion } from "./view.ts";
 
 /** A request's id, as JSON-RPC allows it here. */
@@ -66,6 +67,11 @@ export function toA2aError(error: unknown): A2AError {
   const { code, message } = error;
   const metadata = { code, retry: String(error.retry) };
   return new makers[kinds[code]]({ message, metadata, cause: error });
+}
+
+/** Tells whoever runs the server what went wrong inside. A refusal is no news. */
+export function reportInside({ report }: Pick<ProtocolContext, "report">, error: unknown): void {
+  if (!(error instanceof A2AError) && !(error instanceof RunError)) report(error);
 }
 
 /** The error of a JSON-RPC response. */

@@ -7,6 +7,7 @@ import {
   METHOD_NOT_FOUND,
   PARSE_ERROR,
   type RequestId,
+  reportInside,
   rpcError,
   rpcFailure,
 } from "./errors.ts";
@@ -78,7 +79,10 @@ export async function answerJsonRpc(
     if (!tasks.stream) return Response.json(answer, { headers: headers(tasks.run) });
     // Awaited here: what is refused before the first message is no stream.
     const { run, open } = await tasks.stream;
-    const failure = (error: unknown) => ({ jsonrpc: "2.0", id, error: rpcError(error, version) });
+    const failure = (error: unknown) => {
+      reportInside(context, error);
+      return { jsonrpc: "2.0", id, error: rpcError(error, version) };
+    };
     return context.sse((gone) => streamFrames(open(gone), failure), headers(run));
   } catch (error) {
     return rpcFailure(id, rpcError(error, version));

@@ -152,6 +152,13 @@ describe("[F70] a remote agent that answers badly", () => {
       "remote_lost",
       /Cannot follow task "t": given up after 0 tries/,
     ],
+    [
+      "asks without a task",
+      streaming,
+      sse(event({ statusUpdate: { status: { state: "TASK_STATE_INPUT_REQUIRED" } } })),
+      "remote_invalid",
+      /names no task/,
+    ],
   ])("as one that %s fails the run and says so", async (_, shown, answer, code, message) => {
     const { outcome } = await meet(() => shown, answer, { retries: 0 });
     expect(outcome).toMatchObject({ status: "failed", code, message: expect.stringMatching(message) });

@@ -128,6 +128,12 @@ export class RemoteTurn {
     if (!status) return;
     const { state, message } = status;
     if (over === undefined) return yield* this.#remark(state, message);
+    if (over === "asked" && !this.task) {
+      const why = "it asks something, and names no task that could be answered";
+      const failure = new AgentFailure("remote_invalid", `Cannot go on with the remote agent: ${why}`);
+      this.end = { type: "failed", failure };
+      return;
+    }
     if (over === "asked") {
       this.#needs = state === TaskState.TASK_STATE_AUTH_REQUIRED ? "auth_required" : "input_required";
       this.#question = message;

@@ -3,7 +3,7 @@ import { VersionNotSupportedError } from "@a2a-js/sdk/errors";
 import { Hono } from "hono";
 import { RunError } from "../../errors.ts";
 import type { ProtocolContext } from "../../protocol.ts";
-import { restError } from "./errors.ts";
+import { reportInside, restError } from "./errors.ts";
 import { checkParams, noPushNotifications, versionOf } from "./request.ts";
 import { streamFrames } from "./stream-frames.ts";
 import { Tasks, type TasksOptions } from "./tasks.ts";
@@ -52,9 +52,11 @@ export function restRoutes(
   };
   const streamed = async (tasks: Tasks): Promise<Response> => {
     const { run, open } = await tasks.stream!;
-    return context.sse((gone) => streamFrames(open(gone), (error) => restError(error).body), {
-      "runlog-run": run,
-    });
+    const failure = (error: unknown) => {
+      reportInside(context, error);
+      return restError(error).body;
+    };
+    return context.sse((gone) => streamFrames(open(gone), failure), { "runlog-run": run });
   };
   const subscribed = (tasks: Tasks, id: string): Promise<Response> => {
     tasks.resubscribe({ id, tenant: "" });

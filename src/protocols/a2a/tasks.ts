@@ -32,7 +32,7 @@ import { Thread } from "../../thread.ts";
 import { untilWaiting } from "../../until-waiting.ts";
 import { type Frames, project } from "../../view.ts";
 import { answersIn, openQuestions } from "./answers.ts";
-import { toA2aError } from "./errors.ts";
+import { reportInside, toA2aError } from "./errors.ts";
 import { fromSdkPart } from "./parts.ts";
 import { noPushNotifications } from "./request.ts";
 import { contextOf, states, type TaskOptions, TaskSnapshot, taskOf } from "./snapshot.ts";
@@ -194,6 +194,7 @@ export class Tasks implements A2ARequestHandler {
     try {
       return await work();
     } catch (error) {
+      reportInside(this.#options.context, error);
       throw toA2aError(error);
     }
   }

@@ -35,7 +35,7 @@ function post({ fetch }: Served, body: unknown, headers: Record<string, string> 
 }
 
 const agentOf = ({ fetch }: Served, path = "/ag-ui") =>
-  new HttpAgent({ url: `http://host${path}`, threadId: "t-1", fetch: (url, init) => fetch(url, init) });
+  new HttpAgent({ url: `http://localhost${path}`, threadId: "t-1", fetch: (url, init) => fetch(url, init) });
 
 describe("POST /ag-ui", () => {
   it("[F74] answers AG-UI's own client, which keeps the conversation", async () => {

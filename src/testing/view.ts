@@ -1,1 +1,0 @@
-export { keep, RUN, shown, testProtocol as testView } from "./protocol.ts";

@@ -11,7 +11,10 @@ export interface RunContext {
   /** The messages before the input. */
   readonly history: readonly Message[];
   readonly thread: string | undefined;
-  /** Aborts when the run is cancelled, runs into a limit, or the process stops. */
+  /**
+   * Aborts when the run is cancelled, runs into a limit, or the process stops. With a `RunError` for its reason the
+   * run goes on, or has ended, in another process.
+   */
   readonly signal: AbortSignal;
   /**
    * What the log holds already: empty for a new run. A run that waited for a person, or was taken over

@@ -101,20 +101,27 @@ export class Execution {
   receive(event: StreamEvent): void {
     if (event.type === "input.message") this.#messages.push(event);
     else if (event.type === "input.cancel") this.stop();
-    else if (event.type === "run.resumed" || isTerminal(event)) this.stop(fenced);
+    else if (event.type === "run.resumed" || isTerminal(event)) this.leave("another process has it");
   }
 
-  /** Stops without an end: another process goes on with the run. */
-  leave(): void {
-    this.writer.release("its server stopped");
-    this.stop({ code: "server_stopped", message: "The server stopped, another one goes on with the run" });
+  /**
+   * Stops without an end: another process has the run, or will have it. The agent's signal aborts with a
+   * `RunError`, for those who would tell somebody else that the run is over.
+   */
+  leave(why: string): void {
+    this.writer.release(why);
+    const reason = new RunError("run_closed", `Cannot go on with run "${this.writer.log.run}": ${why}`);
+    this.stop({ code: reason.code, message: reason.message }, reason);
   }
 
   /** Aborts the agent; the run ends as failed, or as cancelled without a failure. The first reason stands. */
-  stop(failure?: Failure): void {
+  stop(
+    failure?: Failure,
+    reason: Error = new DOMException(failure?.message ?? "The run was cancelled", "AbortError"),
+  ): void {
     if (this.#abort.signal.aborted) return;
     this.#stopped = failure;
-    this.#abort.abort(new DOMException(failure?.message ?? "The run was cancelled", "AbortError"));
+    this.#abort.abort(reason);
     this.#grace = setTimeout(() => this.#gaveUp.resolve({ asked: false }), GRACE_MS).unref();
   }
 
@@ -202,9 +209,6 @@ export class Execution {
     check();
   }
 }
-
-/** Another process ended the run, or goes on with it. */
-const fenced: Failure = { code: "fenced", message: "Another process has the run" };
 
 function terminalOf(summary: Summary, failure: Failure | undefined): TerminalEvent {
   const { totals, output } = summary;

@@ -309,7 +309,7 @@ export class Hub implements AsyncDisposable {
     const stopped = { code: "server_stopped", message: "The server stopped before the run ended" };
     for (const { execution } of this.#executions.values()) {
       const { started } = execution.writer.summary;
-      if (this.store.shared && started?.onProducerLost === "resume") execution.leave();
+      if (this.store.shared && started?.onProducerLost === "resume") execution.leave("its server stopped");
       else execution.stop(stopped);
     }
     await all();

@@ -13,6 +13,8 @@ const AHEAD_EVENTS = 256;
 const AHEAD_BYTES = 64 * 1024;
 /** Deltas of one block that wait for the same commit become one, up to this many characters. */
 const MERGED_CHARS = 16 * 1024;
+/** How often a writer on a shared store looks for what others appended without having been woken. */
+const POLL_MS = 2_000;
 /** Between two tries of an append that the store refused: at most, and at first. */
 const RETRY_MS = 2_000;
 const FIRST_RETRY_MS = 20;
@@ -157,10 +159,21 @@ export class Writer {
    * of a cancel too.
    */
   watch(): Disposable {
-    return this.log.store.watch(this.log.run, (batch) => {
-      if (batch && appenderOf(batch).startsWith(`${this.#options.holder}.`)) return;
+    const { store, run } = this.log;
+    const look = () => {
       this.#exclusive(() => this.#missed(NONE)).catch((error) => this.#options.onTrouble?.(error));
+    };
+    const watching = store.watch(run, (batch) => {
+      if (!batch || !appenderOf(batch).startsWith(`${this.#options.holder}.`)) look();
     });
+    // Hints of other processes may be lost, and all are while this one is stopped.
+    const polling = store.shared ? setInterval(look, POLL_MS).unref() : undefined;
+    return {
+      [Symbol.dispose]() {
+        watching[Symbol.dispose]();
+        clearInterval(polling);
+      },
+    };
   }
 
   /** Resolves once there is room to write more; undefined if there is. */

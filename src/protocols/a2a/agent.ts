@@ -1,4 +1,5 @@
 import type { AgentInfo, AgentLike, AgentStream, RunContext, RunLimits } from "../../agent.ts";
+import { RunError } from "../../errors.ts";
 import type { AgentEvent, FinishReason, Message } from "../../events.ts";
 import { AgentFailure } from "../../failure.ts";
 import { sleep, wait } from "../../internal/wait.ts";
@@ -312,7 +313,9 @@ class Talk {
       return end?.type === "asked";
     } finally {
       signal.removeEventListener("abort", abort);
-      if (signal.aborted && heard.task && !heard.end) await cancel(remote, heard.task.taskId);
+      // Where another process has the run, the task is its task now.
+      const handedOver = signal.reason instanceof RunError;
+      if (signal.aborted && !handedOver && heard.task && !heard.end) await cancel(remote, heard.task.taskId);
       stop.abort();
       // They may be waiting for the connection to end: nobody waits for that.
       next?.catch(() => {});

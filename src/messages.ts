@@ -3,7 +3,7 @@ import type { Entry, Json, Message, Part, StreamEvent } from "./events.ts";
 /**
  * The conversation that a log holds: its input, then what the agent said, with each tool's answer in the
  * part of its call. A `message` event stands for what was streamed under its id; what was streamed without
- * one is put together from its blocks. Withdrawn attempts are left out; `input.message` comes where it was
+ * one is put together from its blocks. Withdrawn attempts are left out, and what is said on behalf of a call; `input.message` comes where it was
  * sent. Pure: any prefix of a log has its messages.
  */
 export function toMessages(entries: Iterable<Entry>): Message[] {
@@ -19,6 +19,7 @@ class MessageBuilder {
   /** Where the open step began: what a retry withdraws. */
   #mark = 0;
   #inStep = false;
+  readonly #calls = new Set<string>();
   readonly #blocks = new Map<string, Part & { text: string }>();
   readonly #answers = new Map<string, { output: Json } | { error: string }>();
 
@@ -29,6 +30,8 @@ class MessageBuilder {
   }
 
   apply(event: StreamEvent): void {
+    // What an agent says that is a tool is its caller's to pass on, as the result of the call.
+    if (event.parent !== undefined && this.#calls.has(event.parent)) return;
     switch (event.type) {
       case "run.started":
         this.#drafts.push(...(event.history ?? []).map(draftOf));
@@ -86,6 +89,7 @@ class MessageBuilder {
         });
         break;
       case "tool.called":
+        this.#calls.add(event.callId);
         this.#open(event.messageId).parts.push({
           type: "tool",
           callId: event.callId,

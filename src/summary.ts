@@ -1,5 +1,5 @@
 import { RunError } from "./errors.ts";
-import type { AgentStatus, EventOf, Input, StreamEvent, Usage } from "./events.ts";
+import type { AgentStatus, EventOf, Input, Origin, StreamEvent, Usage } from "./events.ts";
 
 /** `waiting`: for the answer to an `approval.requested`. */
 export type RunStatus = "running" | "waiting" | "finished" | "failed" | "cancelled";
@@ -34,10 +34,10 @@ export class Summary {
   /** How often the run was taken over in the step that it is in: an agent that kills its process ends sometime. */
   resumes = 0;
   #resumedFrom: number | undefined;
-  /** Steps under way: one, unless several agents write one log. */
-  #steps = new Set<number>();
-  #blocks = new Map<string, "text" | "reasoning">();
-  #calls = new Map<string, string>();
+  /** Steps under way: one, unless several agents write one log. They count their steps each on its own. */
+  #steps = new Map<string, EventOf<"step.started">>();
+  #blocks = new Map<string, EventOf<"text.started" | "reasoning.started">>();
+  #calls = new Map<string, EventOf<"tool.started" | "tool.called">>();
   /** Approvals without an answer, by id. */
   approvals = new Map<string, EventOf<"approval.requested">>();
   #answered = new Set<string>();
@@ -47,7 +47,7 @@ export class Summary {
   clone(): Summary {
     const copy = Object.assign(new Summary(), this);
     copy.approvals = new Map(this.approvals);
-    copy.#steps = new Set(this.#steps);
+    copy.#steps = new Map(this.#steps);
     copy.#blocks = new Map(this.#blocks);
     copy.#calls = new Map(this.#calls);
     copy.#answered = new Set(this.#answered);
@@ -68,7 +68,8 @@ export class Summary {
 
   /** The step that another process begins with: the one that is open, else the next. */
   get nextStep(): number {
-    return this.#steps.size > 0 ? Math.min(...this.#steps) : this.step + 1;
+    const open = this.#steps.values().map(({ step }) => step);
+    return this.#steps.size > 0 ? Math.min(...open) : this.step + 1;
   }
 
   /** Takes one more event. Returns whether what lists show has changed. */
@@ -85,9 +86,12 @@ export class Summary {
         this.endedAt = at;
         return true;
       case "step.retried":
-        // What the attempt had said is withdrawn.
-        this.#blocks.clear();
-        this.#calls.clear();
+        // What the attempt had said is withdrawn; of an agent inside another only its own.
+        for (const open of [this.#blocks, this.#calls]) {
+          for (const [id, of] of open) {
+            if (originOf(event) === "" || originOf(event) === originOf(of)) open.delete(id);
+          }
+        }
         return false;
       case "run.resumed":
         if (this.#steps.size > 0) {
@@ -100,10 +104,10 @@ export class Summary {
         return true;
       case "step.started":
         this.step = event.step;
-        this.#steps.add(event.step);
+        this.#steps.set(`${event.step} ${originOf(event)}`, event);
         return true;
       case "step.finished":
-        this.#steps.delete(event.step);
+        this.#steps.delete(`${event.step} ${originOf(event)}`);
         // A step that was cut off before its provider told anything leaves what is known as it is.
         if (event.usage === null && event.finishReason === "interrupted") {
           if (!this.usage) this.cost = null;
@@ -114,7 +118,7 @@ export class Summary {
         return true;
       case "text.started":
       case "reasoning.started":
-        this.#blocks.set(event.id, event.type === "text.started" ? "text" : "reasoning");
+        this.#blocks.set(event.id, event);
         return false;
       case "text.finished":
       case "reasoning.finished":
@@ -122,7 +126,7 @@ export class Summary {
         return false;
       case "tool.started":
       case "tool.called":
-        this.#calls.set(event.callId, event.name);
+        this.#calls.set(event.callId, event);
         return false;
       case "tool.returned":
       case "tool.failed":
@@ -167,12 +171,16 @@ export class Summary {
   /** The events that close what is open, to stand before the terminal one. */
   close(message: string): StreamEvent[] {
     const events: StreamEvent[] = [];
-    for (const [id, kind] of this.#blocks) events.push({ type: `${kind}.finished`, id, interrupted: true });
-    for (const [callId, name] of this.#calls) {
-      events.push({ type: "tool.failed", callId, name, code: "interrupted", message });
+    for (const { type, id, ...of } of this.#blocks.values()) {
+      const kind = type === "text.started" ? "text" : "reasoning";
+      events.push({ type: `${kind}.finished`, id, interrupted: true, ...whose(of) });
     }
-    for (const step of this.#steps) {
-      events.push({ type: "step.finished", step, finishReason: "interrupted", usage: null, cost: null });
+    for (const { callId, name, ...of } of this.#calls.values()) {
+      events.push({ type: "tool.failed", callId, name, code: "interrupted", message, ...whose(of) });
+    }
+    for (const { step, ...of } of this.#steps.values()) {
+      const unknown = { usage: null, cost: null };
+      events.push({ type: "step.finished", step, finishReason: "interrupted", ...unknown, ...whose(of) });
     }
     return events;
   }
@@ -187,6 +195,15 @@ export class Summary {
   get totals(): { readonly usage?: Usage; readonly cost: number | null } {
     return this.usage ? { usage: this.usage, cost: this.cost } : { cost: this.cost };
   }
+}
+
+/** Who speaks in an event, as text: empty for the run's own agent. */
+function originOf({ agent, parent }: Origin): string {
+  return agent === undefined && parent === undefined ? "" : `${agent ?? ""} ${parent ?? ""}`;
+}
+
+function whose({ agent, parent }: Origin): Origin {
+  return { ...(agent !== undefined && { agent }), ...(parent !== undefined && { parent }) };
 }
 
 /** The sum of what is known of two usages. */

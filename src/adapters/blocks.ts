@@ -45,11 +45,15 @@ interface Block {
 interface Call {
   readonly callId: string;
   readonly name: string;
-  readonly startedAt: number;
+  /** When its arguments were whole. */
+  startedAt: number;
   /** Its arguments are whole. */
   called: boolean;
   ended: boolean;
 }
+
+/** The last stream that was read with a context, by who speaks in it. */
+const latest = new WeakMap<readonly Entry[], Map<string, Blocks>>();
 
 /** Base64 of a file that fits an event (1 MiB) with room for the rest. */
 const MAX_FILE_CHARS = 900_000;
@@ -96,6 +100,18 @@ export class Blocks {
     for (const { event } of entries) this.#recall(event);
     // A step that was broken off is tried again.
     if (this.#attempt > 0) this.step -= 1;
+    if (options.entries) this.#follow(options.entries);
+  }
+
+  /** Goes on where the stream before it ended, which an agent has read with the same context. */
+  #follow(entries: readonly Entry[]): void {
+    const streams = latest.get(entries) ?? new Map<string, Blocks>();
+    const before = streams.get(this.#scope);
+    if (before) {
+      this.step = before.step;
+      this.#ids = before.#ids;
+    }
+    latest.set(entries, streams.set(this.#scope, this));
   }
 
   /** What an agent says that a call of this one runs: with steps of its own, and ids that neither has. */
@@ -220,6 +236,7 @@ export class Blocks {
     const before = this.startCall(key, name);
     const call = this.#calls.get(key)!;
     call.called = true;
+    call.startedAt = performance.now();
     const metadata = providerExecuted
       ? { ...(providerMetadata as object | undefined), runlog: { byProvider: true } }
       : providerMetadata;

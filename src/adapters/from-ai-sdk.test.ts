@@ -160,6 +160,25 @@ describe("fromAISDK", () => {
     });
   });
 
+  it("[F34] tells two streams that one agent reads in turn as steps one after the other", async () => {
+    const twice: AgentLike = {
+      name: "twice",
+      async *run(context) {
+        for (const text of ["Once.", "Twice."]) {
+          const model = mockModel([...says([text]), ...ends("stop", tokens(1, 1))]);
+          yield* fromAISDK(streamText({ model, prompt: "x" }), context);
+        }
+      },
+    };
+    const { events, entries } = await play(twice);
+    expectWhole(events);
+    expect(of(events, "step.started").map(({ step }) => step)).toEqual([1, 2]);
+    expect(toMessages(entries).slice(1)).toMatchObject([
+      { parts: [{ type: "text", text: "Once." }] },
+      { parts: [{ type: "text", text: "Twice." }] },
+    ]);
+  });
+
   it("[F34] gives the messages that the AI SDK says were produced", async () => {
     const result = streamText({
       model: mockModel(
@@ -539,7 +558,7 @@ describe("fromAISDK, when it does not go well", () => {
     [
       "the provider streams an error and ends",
       [...half, { type: "error", error: new Error("Overloaded") }],
-      { code: "model_error", message: "Overloaded", last: "error" },
+      { code: "provider_overloaded", message: "Overloaded", last: "error" },
     ],
     [
       "the connection is cut",

@@ -1,8 +1,9 @@
 import type { AgentStream } from "../agent.ts";
 import type { AgentEvent, FinishReason, Part } from "../events.ts";
 import { AgentFailure } from "../failure.ts";
+import { publicMessage } from "../provider-failure.ts";
 import { type AdapterOptions, Blocks } from "./blocks.ts";
-import { failureOf, publicMessage } from "./failure.ts";
+import { failureOf } from "./failure.ts";
 import { usageOf } from "./usage-of.ts";
 import { type ProviderWarning, warningEvent } from "./warning.ts";
 

@@ -1,7 +1,8 @@
 import type { AgentStream } from "../agent.ts";
 import { AgentFailure } from "../failure.ts";
+import { publicMessage } from "../provider-failure.ts";
 import type { AdapterOptions } from "./blocks.ts";
-import { failureOf, publicMessage } from "./failure.ts";
+import { failureOf } from "./failure.ts";
 import { chunkOf, type LangGraphMode } from "./from-lang-graph-chunk.ts";
 import { LangGraphReader } from "./from-lang-graph-reader.ts";
 

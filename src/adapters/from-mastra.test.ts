@@ -242,7 +242,7 @@ describe("fromMastra", () => {
     );
     expectWhole(events);
     expect(of(events, "error")).toMatchObject([
-      { agent: "scribe", parent: "c1", code: "model_error", message: "Overloaded" },
+      { agent: "scribe", parent: "c1", code: "provider_overloaded", message: "Overloaded" },
     ]);
     expect(of(events, "tool.failed")).toMatchObject([{ callId: "c1" }]);
     expect(events.at(-1)?.type).toBe("run.finished");
@@ -507,7 +507,7 @@ describe("fromMastra, when it does not go well", () => {
     [
       "the provider streams an error and ends",
       [...half, { type: "error", error: new Error("Overloaded") }],
-      { code: "model_error", message: "Overloaded" },
+      { code: "provider_overloaded", message: "Overloaded" },
     ],
     ["the connection is cut", cut, { code: "model_error", message: "other side closed" }],
     [

@@ -1,8 +1,9 @@
 import type { AgentStream } from "../agent.ts";
 import { AgentFailure } from "../failure.ts";
+import { publicMessage } from "../provider-failure.ts";
 import { MAX_EVENT_BYTES } from "../schema.ts";
 import type { AdapterOptions } from "./blocks.ts";
-import { failureOf, publicMessage } from "./failure.ts";
+import { failureOf } from "./failure.ts";
 import { OpenAIAgentsReader } from "./from-openai-agents-reader.ts";
 import { type OpenAIAgentsInterruption, STATE_EVENT, sdkCallId } from "./from-openai-agents-state.ts";
 

@@ -1,7 +1,7 @@
 import type { RunContext } from "../agent.ts";
 import type { AgentEvent, EventOf, Json } from "../events.ts";
 import { toJson } from "../json.ts";
-import { publicMessage } from "./provider-failure.ts";
+import { publicMessage } from "../provider-failure.ts";
 import { validate } from "./standard-schema.ts";
 import type { Tool, ToolContext } from "./tool.ts";
 

@@ -1,7 +1,7 @@
 import type { CallWarning, TextStreamPart, ToolSet } from "ai";
 import type { AgentEvent, FinishReason, Json, Part, Usage } from "../events.ts";
 import { toJson } from "../json.ts";
-import { publicMessage } from "./provider-failure.ts";
+import { publicMessage } from "../provider-failure.ts";
 import { toUsage, usageInChunk, whole } from "./usage.ts";
 
 /** A call the model made. */

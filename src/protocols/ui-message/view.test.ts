@@ -64,9 +64,9 @@ const isOpen = (part: UIMessage["parts"][number]) =>
 const textsOf = (message: UIMessage | undefined) =>
   message?.parts.flatMap((part) => (part.type === "text" && part.text !== "" ? [part.text] : [])) ?? [];
 
-/** What the agent said: not what people sent, nor what an agent passed on of them. */
+/** What agents said, those inside it too: not what people sent, nor what an agent passed on of them. */
 const textsIn = (events: readonly StreamEvent[]) =>
-  toMessages(toEntries(events.slice(1)))
+  toMessages(toEntries(events.slice(1).map(({ parent: _, ...rest }) => rest as StreamEvent)))
     .filter(({ role }) => role === "assistant")
     .flatMap(({ parts }) =>
       parts.flatMap((part) => (part.type === "text" && part.text !== "" ? [part.text] : [])),

@@ -1,4 +1,4 @@
-import { messageOf } from "../errors.ts";
+import { messageOf } from "./errors.ts";
 
 /** Why an attempt to ask a model failed. */
 export interface ProviderFailure {

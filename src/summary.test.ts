@@ -1,0 +1,80 @@
+import { describe, expect, it } from "vitest";
+import { event, type StreamEvent } from "./events.ts";
+import { toMessages } from "./messages.ts";
+import { Summary } from "./summary.ts";
+import { toEntries } from "./testing/logs.ts";
+
+function summaryOf(...events: readonly StreamEvent[]): Summary {
+  const summary = new Summary();
+  for (const each of events) summary.apply(each, 0);
+  return summary;
+}
+
+const inside = (each: StreamEvent): StreamEvent => ({ ...each, agent: "helper", parent: "c-1" });
+const done = { finishReason: "stop", usage: null, cost: 0 } as const;
+
+describe("Summary, of agents inside an agent", () => {
+  it("[F21] knows their steps apart: the end of one is not the end of another of the same number", () => {
+    const asked = event.approvalRequested({ approvalId: "a", callId: "c-2", name: "delete", input: {} });
+    const steps = [event.stepStarted({ step: 1 }), inside(event.stepStarted({ step: 1 })), asked];
+    const inner = summaryOf(...steps, inside(event.stepFinished({ step: 1, ...done })));
+    expect(inner.waiting).toBe(false);
+    expect(inner.close("over")).toMatchObject([{ type: "step.finished", step: 1 }]);
+    inner.apply(event.stepFinished({ step: 1, ...done }), 0);
+    expect(inner.waiting).toBe(true);
+  });
+
+  it("[F21] [F84] withdraws with a retry only what the one that tries again has said", () => {
+    const open = [
+      event.textStarted({ id: "outer" }),
+      inside(event.textStarted({ id: "inner" })),
+      inside(event.stepRetried({ step: 1, attempt: 1, code: "overloaded", message: "Busy" })),
+    ];
+    expect(summaryOf(...open).close("over")).toEqual([
+      { type: "text.finished", id: "outer", interrupted: true },
+    ]);
+  });
+
+  it("closes what they left open as theirs", () => {
+    expect(summaryOf(inside(event.textStarted({ id: "1" }))).close("over")).toEqual([
+      { type: "text.finished", id: "1", interrupted: true, agent: "helper", parent: "c-1" },
+    ]);
+  });
+});
+
+describe("Summary, of a run that was taken over", () => {
+  it("[F95] begins the open step anew, and the next one where none is open", () => {
+    expect(summaryOf(event.stepStarted({ step: 2 })).nextStep).toBe(2);
+    expect(summaryOf(event.stepStarted({ step: 2 }), event.stepFinished({ step: 2, ...done })).nextStep).toBe(
+      3,
+    );
+  });
+
+  it("[F95] keeps what was said outside of a step, and what waits", () => {
+    const said = [event.textStarted({ id: "1" }), event.textDelta({ id: "1", text: "Hi" })];
+    const taken = [...said, event.runResumed({ fromStep: 1 })];
+    expect(summaryOf(...taken).close("over")).toHaveLength(1);
+    expect(toMessages(toEntries(taken))).toMatchObject([{ parts: [{ type: "text", text: "Hi" }] }]);
+  });
+
+  it("[F95] counts how often it was taken over in one step", () => {
+    const again = [event.runResumed({ fromStep: 1 }), event.runResumed({ fromStep: 1 })];
+    expect(summaryOf(...again).resumes).toBe(2);
+    expect(summaryOf(...again, event.runResumed({ fromStep: 2 })).resumes).toBe(1);
+  });
+});
+
+describe("toMessages, of agents inside an agent", () => {
+  it("[F21] [F40] leaves out what one says that is a tool: its result says it", () => {
+    const said = [
+      event.toolCalled({ callId: "c-1", name: "ask", input: {} }),
+      ...[
+        event.textStarted({ id: "1" }),
+        event.textDelta({ id: "1", text: "Hm" }),
+        event.textFinished({ id: "1" }),
+      ].map(inside),
+      event.toolReturned({ callId: "c-1", name: "ask", output: "Hm", durationMs: 1 }),
+    ];
+    expect(toMessages(toEntries(said))).toMatchObject([{ parts: [{ type: "tool", output: "Hm" }] }]);
+  });
+});

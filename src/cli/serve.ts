@@ -38,6 +38,11 @@ export const command = defineCommand({
       description: "The demo agent's model; without one a script that needs no key",
     },
     folder: { type: "string", valueHint: "dir", description: "What the demo agent may read" },
+    url: {
+      type: "string",
+      valueHint: "https://...",
+      description: "Where clients reach this server, if it stands behind a proxy",
+    },
     origin: {
       type: "string",
       valueHint: "https://...",
@@ -61,10 +66,11 @@ export const command = defineCommand({
       notice(`${run === undefined ? "error" : `run ${run}`}: ${sayError(error)}`);
     await using hub = await createHub({ store, agents, onError });
     const origins = valuesOf("origin", rawArgs);
+    const publicUrl = urlOf(args.url);
     const onRequest = (line: RequestLine) => notice(sayRequest(line));
     let listening: Awaited<ReturnType<typeof listen>>;
     try {
-      listening = await listen({ hub, port, host, token, origins, onRequest, onError });
+      listening = await listen({ hub, port, host, token, origins, publicUrl, onRequest, onError });
     } catch (error) {
       throw listenError(error, host, port);
     }
@@ -107,6 +113,11 @@ function portOf(text: string | undefined): number {
   const port = Number(text || 8000);
   if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
   throw usageError(`Cannot listen on port "${text}": it is a number from 0 to 65535`);
+}
+
+function urlOf(text: string | undefined): string | undefined {
+  if (text === undefined || /^https?:$/.test(URL.parse(text)?.protocol ?? "")) return text;
+  throw usageError(`Cannot be reached at "${text}": it must be a URL such as https://agents.example.com`);
 }
 
 function listenError(error: unknown, host: string, port: number): unknown {

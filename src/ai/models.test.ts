@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { openaiChatServer } from "../testing/providers.ts";
 import { TestRun } from "../testing/run-context.ts";
 import { Agent } from "./agent.ts";
-import { checkModel, load, resolveModel } from "./models.ts";
+import { checkModel, resolveModel } from "./models.ts";
 
 const keys = { OPENAI_API_KEY: "k", ANTHROPIC_API_KEY: "k", GEMINI_API_KEY: "k" };
 
@@ -51,23 +51,6 @@ describe("a model's name", () => {
     expect(() => new Agent({ name: "a", model: "demo", fallback: ["openai/gpt-5.1"] })).toThrow(
       "set OPENAI_API_KEY",
     );
-  });
-});
-
-describe("a package that is not installed", () => {
-  const missing = Object.assign(new Error("Cannot find package '@ai-sdk/none' imported from models.js"), {
-    code: "ERR_MODULE_NOT_FOUND",
-  });
-
-  test("is told with the command that installs it", async () => {
-    await expect(load("@ai-sdk/none", () => Promise.reject(missing))).rejects.toMatchObject({
-      code: "missing_package",
-      message: "Cannot use this model without a package: npm install @ai-sdk/none",
-    });
-  });
-
-  test("is not blamed for what another package misses", async () => {
-    await expect(load("@ai-sdk/other", () => Promise.reject(missing))).rejects.toBe(missing);
   });
 });
 

@@ -1,5 +1,6 @@
 import type { LanguageModel } from "ai";
 import { RunError } from "../errors.ts";
+import { loadPackage } from "../load-package.ts";
 import { type DemoModelOptions, demoModel } from "./demo-model.ts";
 
 /** A model of the AI SDK, of any provider. */
@@ -60,28 +61,31 @@ const providers: Record<string, Provider> = {
   openai: {
     keys: ["OPENAI_API_KEY"],
     async open(name, settings) {
-      const { createOpenAI } = await load("@ai-sdk/openai", () => import("@ai-sdk/openai"));
+      const { createOpenAI } = await loadPackage("@ai-sdk/openai", () => import("@ai-sdk/openai"));
       return createOpenAI(given(settings)).responses(name);
     },
   },
   "openai-chat": {
     keys: ["OPENAI_API_KEY"],
     async open(name, settings) {
-      const { createOpenAI } = await load("@ai-sdk/openai", () => import("@ai-sdk/openai"));
+      const { createOpenAI } = await loadPackage("@ai-sdk/openai", () => import("@ai-sdk/openai"));
       return createOpenAI(given(settings)).chat(name);
     },
   },
   anthropic: {
     keys: ["ANTHROPIC_API_KEY"],
     async open(name, settings) {
-      const { createAnthropic } = await load("@ai-sdk/anthropic", () => import("@ai-sdk/anthropic"));
+      const { createAnthropic } = await loadPackage("@ai-sdk/anthropic", () => import("@ai-sdk/anthropic"));
       return createAnthropic(given(settings))(name);
     },
   },
   google: {
     keys: ["GOOGLE_GENERATIVE_AI_API_KEY", "GEMINI_API_KEY"],
     async open(name, settings) {
-      const { createGoogleGenerativeAI } = await load("@ai-sdk/google", () => import("@ai-sdk/google"));
+      const { createGoogleGenerativeAI } = await loadPackage(
+        "@ai-sdk/google",
+        () => import("@ai-sdk/google"),
+      );
       return createGoogleGenerativeAI(given(settings))(name);
     },
   },
@@ -192,17 +196,4 @@ function ollamaURL(host = ""): string {
   if (url.hostname === "0.0.0.0") url.hostname = "127.0.0.1";
   if (url.port === "" && !/^https?:/.test(host)) url.port = "11434";
   return `${url.origin}${url.pathname.replace(/\/$/, "")}/v1`;
-}
-
-/** Loads a package that may be missing. */
-export async function load<Module>(name: string, open: () => Promise<Module>): Promise<Module> {
-  try {
-    return await open();
-  } catch (error) {
-    const { code, message } = error as { code?: string; message?: string };
-    if (code !== "ERR_MODULE_NOT_FOUND" || !message?.includes(name)) throw error;
-    throw new RunError("missing_package", `Cannot use this model without a package: npm install ${name}`, {
-      cause: error,
-    });
-  }
 }

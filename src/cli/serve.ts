@@ -29,7 +29,7 @@ export const command = defineCommand({
     host: { type: "string", valueHint: "address", description: "127.0.0.1; any other wants RUNLOG_TOKEN" },
     store: {
       type: "string",
-      valueHint: "memory:|sqlite:PATH",
+      valueHint: "memory:|sqlite:PATH|redis://...|nats://...",
       description: "RUNLOG_STORE, else sqlite:.runlog/runlog.db",
     },
     model: {
@@ -56,7 +56,7 @@ export const command = defineCommand({
     const storeUrl = args.store ?? (env.RUNLOG_STORE || "sqlite:.runlog/runlog.db");
     const token = env.RUNLOG_TOKEN || undefined;
     const agents = await agentsFor(args);
-    const [{ openStore }, { createHub }, { listen }] = await Promise.all([
+    const [{ openStore, shownUrl }, { createHub }, { listen }] = await Promise.all([
       import("../stores/open.ts"),
       import("../hub.ts"),
       import("../server/listen.ts"),
@@ -77,7 +77,7 @@ export const command = defineCommand({
     const text = welcome({
       version: version(),
       url: listening.url,
-      store: storeUrl,
+      store: shownUrl(storeUrl),
       durability: store.durability,
       agents: hub.agents,
       token: token !== undefined,

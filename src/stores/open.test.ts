@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { openStore } from "./open.ts";
 
+const FORMS = '"memory:" or "sqlite:PATH" or "nats://HOST:PORT" or "redis://[:PASSWORD@]HOST:PORT/DB"';
+
 const folder = mkdtempSync(join(tmpdir(), "runlog-open-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -32,13 +34,13 @@ describe("openStore", () => {
   ])("refuses %j, and says what it takes", async (url) => {
     await expect(openStore(url)).rejects.toMatchObject({
       code: "invalid_request",
-      message: `Cannot open store "${url}": it must be "memory:" or "sqlite:PATH"`,
+      message: `Cannot open store "${url}": it must be ${FORMS}`,
     });
   });
 
   it("does not repeat the password of a URL it refuses", async () => {
     await expect(openStore("postgres://me:p@ss/w@host/db")).rejects.toMatchObject({
-      message: 'Cannot open store "postgres://***@host/db": it must be "memory:" or "sqlite:PATH"',
+      message: `Cannot open store "postgres://***@host/db": it must be ${FORMS}`,
     });
   });
 

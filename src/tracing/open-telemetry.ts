@@ -1,5 +1,5 @@
 import type { Context, Span, Tracer } from "@opentelemetry/api";
-import { RunError } from "../errors.ts";
+import { loadPackage } from "../load-package.ts";
 import type { SpanExporter } from "./exporters.ts";
 import type { RunSpan } from "./spans.ts";
 import type { TraceParent } from "./trace-parent.ts";
@@ -18,7 +18,10 @@ export interface OpenTelemetryOptions {
  * `@opentelemetry/api` is not installed.
  */
 export async function openTelemetry(options: OpenTelemetryOptions): Promise<SpanExporter> {
-  const { trace, context, ROOT_CONTEXT, SpanKind, SpanStatusCode, TraceFlags } = await load();
+  const { trace, context, ROOT_CONTEXT, SpanKind, SpanStatusCode, TraceFlags } = await loadPackage(
+    "@opentelemetry/api",
+    () => import("@opentelemetry/api"),
+  );
   const { tracer = trace.getTracer("runlog"), parent, onStart } = options;
   const ambient = context.active();
   const open = new Map<string, Span>();
@@ -65,14 +68,4 @@ function attributesOf(
   return Object.fromEntries(
     Object.entries(attributes).map(([name, value]) => [name, typeof value === "object" ? [...value] : value]),
   );
-}
-
-async function load(): Promise<typeof import("@opentelemetry/api")> {
-  try {
-    return await import("@opentelemetry/api");
-  } catch (cause) {
-    throw new RunError("missing_package", "Cannot trace without a package: npm install @opentelemetry/api", {
-      cause,
-    });
-  }
 }

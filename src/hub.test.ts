@@ -553,7 +553,7 @@ describe("Hub.list", () => {
     const { run } = await hub.start({ agent: "echo", input: "x" });
     await run.ended();
     await run.delete();
-    await expect(run.info()).rejects.toMatchObject({ code: "run_not_found" });
+    await expect(run.info()).rejects.toMatchObject({ code: "run_deleted" });
     const { run: open } = await hub.start({ agent: "endless", input: "x" });
     await expect(open.delete()).rejects.toMatchObject({ code: "run_open" });
   });

@@ -1,5 +1,6 @@
 import { type AgentFunction, type AgentInfo, type AgentLike, type RunLimits, toAgent } from "./agent.ts";
 import { formatCursor, type Producer } from "./batch.ts";
+import { deleteRun } from "./delete-run.ts";
 import { RunError } from "./errors.ts";
 import type { Entry, Input, InputEvent, JsonObject, Message, StreamEvent } from "./events.ts";
 import { SCHEMA_VERSION } from "./events.ts";
@@ -8,12 +9,14 @@ import { hashOf, newHolder, newId } from "./internal/id.ts";
 import { wait } from "./internal/wait.ts";
 import { Lease } from "./lease.ts";
 import { defaultLimits } from "./limits.ts";
-import { type FollowOptions, Log, notFound, type Slice } from "./log.ts";
+import { type FollowOptions, Log, type Slice } from "./log.ts";
 import { type Appended, type ProducedEvent, Producers } from "./producers.ts";
+import { type Retention, Sweeper } from "./retention.ts";
 import { filterTags, fromRecord, type ListFilter, ownerTag, type RunInfo, toRecord } from "./run-info.ts";
 import { checkId, isInput } from "./schema.ts";
 import type { RunRecord, Store, Tail } from "./store.ts";
 import { Thread, type ThreadPolicy } from "./thread.ts";
+import { isTombstone, missing } from "./tombstone.ts";
 import { Writer } from "./writer.ts";
 
 const LEASE_MS = 30_000;
@@ -31,6 +34,11 @@ export interface HubOptions {
    * several processes write. Give all of them the same. @default 30_000
    */
   readonly leaseMs?: number | undefined;
+  /**
+   * Which ended runs are kept; the others are deleted whole, those that started first first. Looked at every minute,
+   * or less often where that takes long. @default all
+   */
+  readonly retention?: Retention | undefined;
   /** Has the last word on each event before it is encoded, for redaction. Throwing fails the append. */
   readonly before?: (event: StreamEvent) => StreamEvent;
   /** Called with what went wrong inside, whole; the log gets a code and a message. @default ignored */
@@ -86,6 +94,9 @@ export class Hub implements AsyncDisposable {
   readonly #limits: RunLimits;
   readonly #producers: Producers;
   readonly #lease: Lease;
+  readonly #sweeper: Sweeper | undefined;
+  /** Runs of this process that no agent was at work on when it last looked. */
+  #idle: ReadonlySet<string> = new Set();
   #stopping = false;
 
   constructor(options: HubOptions) {
@@ -106,8 +117,13 @@ export class Hub implements AsyncDisposable {
       leaseMs,
       onScan: (alive) => this.#endDead("status:running", (owner) => !alive.has(owner)),
       onDead: (holder) => this.#endDead(ownerTag(holder), (owner) => owner === holder),
+      onOwn: () => this.#endIdle(),
       onTrouble: (error) => this.#report(error, ""),
     });
+    const { retention } = options;
+    this.#sweeper =
+      retention &&
+      new Sweeper({ store: this.store, retention, onTrouble: (error, run) => this.#report(error, run) });
     const agents = (options.agents ?? []).map((agent) => toAgent(agent));
     for (const { name } of agents) checkId(name, "agent name");
     this.#agents = new Map(agents.map((agent) => [agent.name, agent]));
@@ -197,7 +213,8 @@ export class Hub implements AsyncDisposable {
         ...(from && { before: from }),
         limit: limit + 1,
       });
-      found.push(...records.filter((record) => others.every((other) => record.tags.includes(other))));
+      const runs = records.filter((record) => !isTombstone(record));
+      found.push(...runs.filter((record) => others.every((other) => record.tags.includes(other))));
       from = records.at(-1);
       if (records.length <= limit) break;
     }
@@ -212,7 +229,7 @@ export class Hub implements AsyncDisposable {
   /** @internal The doors of {@linkcode Run}. */
   async info(id: string): Promise<RunInfo> {
     const record = await this.store.record(id);
-    if (!record) throw notFound(id);
+    if (!record) throw await missing(this.store, id);
     return fromRecord(record).info;
   }
 
@@ -273,11 +290,7 @@ export class Hub implements AsyncDisposable {
 
   /** @internal */
   async delete(id: string): Promise<void> {
-    const { status } = await this.info(id);
-    if (status === "running" || status === "waiting") {
-      throw new RunError("run_open", `Cannot delete run "${id}": it is ${status}; cancel it first`);
-    }
-    if (!(await this.store.delete(id, await this.store.tail(id)))) await this.delete(id);
+    await deleteRun(this.store, id);
   }
 
   /** @internal */
@@ -290,8 +303,9 @@ export class Hub implements AsyncDisposable {
    * runs fail with `producer_lost`, are cancelled if that was asked, or go on here where their agent says so. Runs
    * that wait for a person stay. Where no other process writes, all that is open is ended when this resolves.
    */
-  recover(): Promise<void> {
-    return this.#lease.start();
+  async recover(): Promise<void> {
+    await this.#lease.start();
+    this.#sweeper?.start();
   }
 
   /**
@@ -301,6 +315,7 @@ export class Hub implements AsyncDisposable {
    */
   async drain(ms = 10_000): Promise<void> {
     this.#stopping = true;
+    const swept = this.#sweeper?.stop();
     this.#producers.releaseAll();
     const all = () => Promise.all([...this.#executions.values()].map(({ done }) => done));
     const patience = new AbortController();
@@ -313,6 +328,7 @@ export class Hub implements AsyncDisposable {
       else execution.stop(stopped);
     }
     await all();
+    await swept;
     await this.#lease.stop().catch((error) => this.#report(error, ""));
   }
 
@@ -346,7 +362,9 @@ export class Hub implements AsyncDisposable {
     await new Thread(this.store, thread).claim(id, policy, {
       isOpen: async (run) => {
         const record = await this.store.record(run);
-        return record && ["running", "waiting"].includes(fromRecord(record).info.status);
+        if (record) return ["running", "waiting"].includes(fromRecord(record).info.status);
+        // One that was deleted is not about to start.
+        return (await missing(this.store, run)).code === "run_deleted" ? false : undefined;
       },
       ended: (run) => this.run(run).ended(),
       cancel: (run, reason) => this.run(run).cancel({ reason }),
@@ -357,7 +375,7 @@ export class Hub implements AsyncDisposable {
     const writer = new Writer({
       log: new Log(this.store, id),
       holder: this.holder,
-      record: (summary, owner) => toRecord(id, summary, owner),
+      record: (summary, owner, bytes) => toRecord(id, summary, owner, bytes),
       before: (event) => this.before(event),
       onMissed: ({ event }) => {
         this.#executions.get(id)?.execution.receive(event);
@@ -371,7 +389,7 @@ export class Hub implements AsyncDisposable {
   /** A writer on a log that exists. */
   async #open(id: string): Promise<Writer> {
     const writer = this.#writer(id);
-    if ((await writer.load()).length === 0) throw notFound(id);
+    if ((await writer.load()).length === 0) throw await missing(this.store, id);
     const record = await this.store.record(id);
     if (record) writer.owner = fromRecord(record).owner;
     return writer;
@@ -438,6 +456,27 @@ export class Hub implements AsyncDisposable {
     }
   }
 
+  /**
+   * Ends what this process holds by its record and is not at work on, a lease after it was first seen so: the answer to
+   * the append that made it the owner was lost, and nobody else may call the run lost.
+   */
+  async #endIdle(): Promise<void> {
+    const idle = new Set<string>();
+    let before: RunRecord | undefined;
+    while (true) {
+      const tag = ownerTag(this.holder);
+      const records = await this.store.list({ tag, limit: 100, ...(before && { before }) });
+      for (const record of records) {
+        if (fromRecord(record).info.agent === null || this.#executions.has(record.run)) continue;
+        if (this.#idle.has(record.run)) await this.#endLost(await this.#open(record.run));
+        else idle.add(record.run);
+      }
+      before = records.at(-1);
+      if (records.length < 100) break;
+    }
+    this.#idle = idle;
+  }
+
   /** Ends a run whose process is gone, or goes on with it. One that has ended, or waits, stays as it is. */
   async #endLost(writer: Writer): Promise<void> {
     const { terminal, waiting, cancel, started, resumes } = writer.summary;
@@ -484,7 +523,7 @@ export class Run {
     this.id = id;
   }
 
-  /** What lists show of it. Throws `run_not_found`. */
+  /** What lists show of it. Throws `run_not_found`, `run_deleted`. */
   info(): Promise<RunInfo> {
     return this.#hub.info(this.id);
   }
@@ -532,7 +571,7 @@ export class Run {
     return this.#hub.append(this.id, events, producer);
   }
 
-  /** Deletes an ended run, whole. Throws `run_open`. */
+  /** Deletes an ended run, whole; for 30 days it is then told as `run_deleted`. Throws `run_open`. */
   delete(): Promise<void> {
     return this.#hub.delete(this.id);
   }

@@ -35,11 +35,14 @@ export async function importRun(
   const { store, holder } = hub;
   const summary = new Summary();
   let tail = EMPTY;
+  let bytes = 0;
   for (const [index, { at, events }] of batches.entries()) {
     let changed = false;
     for (const event of events) changed = summary.apply(event, at) || changed;
     const batch = sealBatch(tail, lines[index]!, at, `${holder}.import`);
-    const other = await store.append(id, tail, batch, changed ? toRecord(id, summary, holder) : undefined);
+    bytes += batch.text.length;
+    const record = changed ? toRecord(id, summary, holder, bytes) : undefined;
+    const other = await store.append(id, tail, batch, record);
     if (other) {
       const why = tail === EMPTY ? "there is a run with this id" : "another process wrote to it";
       throw new RunError("run_exists", `Cannot import run "${id}": ${why}`);
@@ -47,7 +50,7 @@ export async function importRun(
     tail = { seq: batch.seq, check: batch.check };
   }
   if (!summary.terminal) {
-    const record = (known: Summary, owner: string) => toRecord(id, known, owner);
+    const record = (known: Summary, owner: string, size: number) => toRecord(id, known, owner, size);
     const writer = new Writer({ log: new Log(store, id), holder, record });
     await writer.load();
     const message = "The recording stops before the end of its run";

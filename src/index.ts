@@ -42,6 +42,7 @@ export { toJson } from "./json.ts";
 export { type FollowOptions, Log, type Slice } from "./log.ts";
 export { finalText, toMessages } from "./messages.ts";
 export type { Appended, ProducedEvent } from "./producers.ts";
+export type { Retention } from "./retention.ts";
 export type { ListFilter, RunInfo } from "./run-info.ts";
 export { parseEvent } from "./schema.ts";
 export type { Batch, Durability, DurabilityClass, RunRecord, Store, Tail } from "./store.ts";

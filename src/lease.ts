@@ -10,6 +10,8 @@ export interface LeaseOptions {
   readonly onScan: (alive: ReadonlySet<string>) => Promise<unknown>;
   /** Looks at the runs of a process that was alive and is no more. */
   readonly onDead: (holder: string) => Promise<unknown>;
+  /** Looks at the runs of this process itself, once in a lease. */
+  readonly onOwn: () => Promise<unknown>;
   readonly onTrouble: (error: unknown) => void;
 }
 
@@ -26,6 +28,8 @@ export class Lease {
   #since: number | undefined;
   #last: number | undefined;
   #scanned = false;
+  /** When this process last looked at its own runs. */
+  #looked = Number.NEGATIVE_INFINITY;
   /** Who was alive when this was last looked at. */
   #known: ReadonlySet<string> = new Set();
   #beating: Promise<void> = Promise.resolve();
@@ -61,7 +65,7 @@ export class Lease {
   }
 
   async #beat(): Promise<void> {
-    const { store, holder, leaseMs, onScan, onDead } = this.#options;
+    const { store, holder, leaseMs, onScan, onDead, onOwn } = this.#options;
     const alive = new Set(await store.beat(holder, leaseMs));
     const now = performance.now();
     // Whoever was stopped for so long knows nothing of the others.
@@ -80,6 +84,10 @@ export class Lease {
     } else if (store.shared) {
       for (const other of this.#known) if (!alive.has(other)) await onDead(other);
       this.#known = alive;
+    }
+    if (now - this.#looked >= leaseMs) {
+      this.#looked = now;
+      await onOwn();
     }
   }
 }

@@ -1,8 +1,8 @@
 import { type OpenBatch, openBatch, type StoredEntry } from "./batch.ts";
-import { RunError } from "./errors.ts";
 import { isTerminalType } from "./events.ts";
 import { Wakeup } from "./internal/wakeup.ts";
 import type { Batch, Store, Tail } from "./store.ts";
+import { missing } from "./tombstone.ts";
 
 export const EMPTY: Tail = { seq: 0, check: 0 };
 
@@ -19,6 +19,8 @@ export interface FollowOptions {
    * @default 2_000, and 30_000 for a store that only this process writes
    */
   readonly pollMs?: number | undefined;
+  /** Whether to wait for what comes, or to end where the log is now. @default true */
+  readonly live?: boolean | undefined;
 }
 
 /** What follows the reader's cursor; or word that the cursor does not fit, and all comes again from the start. */
@@ -54,11 +56,11 @@ export class Log {
     }
   }
 
-  /** Every entry. Throws `run_not_found` if there is none. */
+  /** Every entry. Throws `run_not_found` if there is none, `run_deleted` if there was one. */
   async entries(): Promise<StoredEntry[]> {
     const all: StoredEntry[] = [];
     for await (const slice of this.read()) all.push(...slice);
-    if (all.length === 0) throw notFound(this.run);
+    if (all.length === 0) throw await missing(this.store, this.run);
     return all;
   }
 
@@ -84,10 +86,10 @@ export class Log {
    * What there is after the cursor, then what comes, a slice for each commit; ends after the terminal event.
    * It is a read loop that is woken: a lost, late or doubled hint changes nothing but the delay. Each batch
    * must continue the check reached so far, so a store that lost its tail shows as a `reset`, never as a hole.
-   * Throws `run_not_found` where there is no log.
+   * Throws `run_not_found` where there is no log, `run_deleted` where there was one.
    */
   async *follow(options: FollowOptions = {}): AsyncGenerator<Slice, void, undefined> {
-    const { after = EMPTY, signal, pollMs = this.store.shared ? 2_000 : 30_000 } = options;
+    const { after = EMPTY, signal, pollMs = this.store.shared ? 2_000 : 30_000, live = true } = options;
     using hints = new Hints(this.store, this.run);
     let position = after;
     if (!(await this.fits(after))) {
@@ -118,6 +120,7 @@ export class Log {
         }
       }
       if (batches.length === 0) {
+        if (!live) return;
         // A turn without a hint may be one of which the hint was lost.
         caughtUp = await hints.wait(pollMs, signal);
         continue;
@@ -140,19 +143,12 @@ export class Log {
     }
   }
 
-  /** Whether the log no longer holds what was read. Throws `run_not_found` for one that never was. */
+  /** Whether the log no longer holds what was read. Throws `run_not_found`, `run_deleted` for one that is not there. */
   async #lost(position: Tail): Promise<boolean> {
     const tail = await this.store.tail(this.run);
-    if (tail.seq === 0 && position.seq === 0) throw notFound(this.run);
+    if (tail.seq === 0 && position.seq === 0) throw await missing(this.store, this.run);
     return tail.seq < position.seq || (tail.seq === position.seq && tail.check !== position.check);
   }
-}
-
-export function notFound(run: string): RunError {
-  return new RunError(
-    "run_not_found",
-    `Cannot find run "${run}": nothing was ever written to it, or it was deleted`,
-  );
 }
 
 /** More than this is not kept for a slow reader: it reads the store again instead. */

@@ -37,6 +37,8 @@ export interface ListFilter {
 interface Stored extends RunInfo {
   /** The process that runs the agent. */
   readonly owner: string;
+  /** How long the log was when this was written, in characters; without the batch that it was written with. */
+  readonly bytes: number;
 }
 
 export function infoOf(run: string, summary: Summary): RunInfo {
@@ -60,9 +62,9 @@ export function infoOf(run: string, summary: Summary): RunInfo {
   };
 }
 
-export function toRecord(run: string, summary: Summary, owner: string): RunRecord {
+export function toRecord(run: string, summary: Summary, owner: string, bytes: number): RunRecord {
   const info = infoOf(run, summary);
-  const stored: Stored = { ...info, owner };
+  const stored: Stored = { ...info, owner, bytes };
   const { status, agent, thread, startedAt } = info;
   const owned = status === "running" ? [ownerTag(owner)] : [];
   return {
@@ -82,9 +84,14 @@ export function ownerTag(holder: string): string {
   return `owner:${holder}`;
 }
 
-export function fromRecord(record: RunRecord): { readonly info: RunInfo; readonly owner: string } {
-  const { owner, ...info } = JSON.parse(record.text) as Stored;
-  return { info, owner };
+export function fromRecord(record: RunRecord): {
+  readonly info: RunInfo;
+  readonly owner: string;
+  readonly bytes: number;
+} {
+  // A record of an older version has no size.
+  const { owner, bytes = 0, ...info } = JSON.parse(record.text) as Stored;
+  return { info, owner, bytes };
 }
 
 /** A filter as the tags that a record carries. */

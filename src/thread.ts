@@ -56,6 +56,18 @@ export class Thread {
     return messages;
   }
 
+  /** Deletes the thread if none of its runs is there any more, and none is about to start. */
+  async deleteIfEmpty(): Promise<void> {
+    const exists = async (run: string) => (await this.#store.tail(run)).seq > 0;
+    const tail = await this.#store.tail(this.#log.run);
+    const last = tail.seq === 0 ? undefined : await this.#log.entry(tail.seq);
+    if (!last || Date.now() - last.at < STARTING_MS || (await exists((last.event as unknown as Turn).run)))
+      return;
+    for (const run of await this.runs()) if (await exists(run)) return;
+    // Refused if there was another turn meanwhile.
+    await this.#store.delete(this.#log.run, tail);
+  }
+
   /** Takes the next turn for a run. Throws `thread_busy` if the policy says so. */
   async claim(
     run: string,

@@ -15,6 +15,8 @@ export interface ViewMessage {
  */
 export interface View {
   readonly name: string;
+  /** The name with whatever options it has: views with one key say the same of a run. @default the name */
+  readonly key?: string;
   /** True if a message depends on no entry but its own: such a view starts at the cursor. */
   readonly stateless?: boolean;
   /** Starts a fresh projection, to be given the entries of one run in order, from the first. */
@@ -46,7 +48,7 @@ export interface ProjectOptions {
 }
 
 /** A cursor that does not fit: what the viewer has is to be dropped, and all comes again. */
-const resetFrame = (reason: string): Frame => ({
+export const resetFrame = (reason: string): Frame => ({
   event: "reset",
   data: JSON.stringify({ reason }),
   cursor: formatCursor(EMPTY),
@@ -80,15 +82,20 @@ export async function* project(
     }
     const frames: Frame[] = [];
     for (const entry of slice.entries) {
-      const messages = show(entry);
-      if (entry.seq <= seen) continue;
-      const last = messages.length - 1;
-      for (const [index, message] of messages.entries()) {
-        frames.push(index === last ? { ...message, cursor: entry.cursor } : message);
-      }
-      if (messages.length > 0 && --left === 0) break;
+      if (entry.seq <= seen) show(entry);
+      else if (addFrames(frames, entry, show) && --left === 0) break;
     }
     if (frames.length > 0) yield frames;
     if (left <= 0 || until?.(slice.entries)) return;
   }
+}
+
+/** Adds the frames of an entry. False if it has none. */
+export function addFrames(frames: Frame[], entry: StoredEntry, show: ReturnType<View["start"]>): boolean {
+  const messages = show(entry);
+  const last = messages.length - 1;
+  for (const [index, message] of messages.entries()) {
+    frames.push(index === last ? { ...message, cursor: entry.cursor } : message);
+  }
+  return last >= 0;
 }

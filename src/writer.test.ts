@@ -15,7 +15,7 @@ function writerOn(store: Store, holder = "w", onMissed?: (type: string) => void)
   return new Writer({
     log: new Log(store, "r"),
     holder,
-    record: (summary, owner) => toRecord("r", summary, owner),
+    record: (summary, owner, bytes) => toRecord("r", summary, owner, bytes),
     onMissed: (entry) => onMissed?.(entry.type),
   });
 }
@@ -214,7 +214,7 @@ describe("Writer", () => {
     const writer = new Writer({
       log: new Log(faultyStore(store, { refuse: () => refusals-- > 0 }), "r"),
       holder: "w",
-      record: (summary, owner) => toRecord("r", summary, owner),
+      record: (summary, owner, bytes) => toRecord("r", summary, owner, bytes),
       onTrouble: (error) => trouble.push(error),
     });
     await writer.load();

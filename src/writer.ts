@@ -24,7 +24,7 @@ export interface WriterOptions {
   /** Names this process in the `by` of its batches. */
   readonly holder: string;
   /** What lists show of the run; written with the batch that changed it. */
-  readonly record: (summary: Summary, owner: string) => RunRecord;
+  readonly record: (summary: Summary, owner: string, bytes: number) => RunRecord;
   /** Has the last word on each event before it is encoded: redaction, for instance. */
   readonly before?: ((event: StreamEvent) => StreamEvent) | undefined;
   /** Called for what another process appended to this run, in order. */
@@ -277,7 +277,7 @@ export class Writer {
       }
       return {
         lines,
-        record: changed ? this.#options.record(next, this.owner) : undefined,
+        record: changed ? this.#recordOf(next, lines) : undefined,
         ...(producer && { producer }),
       };
     };
@@ -307,7 +307,8 @@ export class Writer {
           throw new RunError("run_exists", `Cannot start run "${this.log.run}": it exists`);
         const next = new Summary();
         next.apply(started, at);
-        return { lines: [encodeEvent(started)], record: this.#options.record(next, this.owner) };
+        const lines = [encodeEvent(started)];
+        return { lines, record: this.#recordOf(next, lines) };
       };
       try {
         this.#applied(started, await this.#commit(draft, false));
@@ -379,8 +380,13 @@ export class Writer {
   async #commitPending(): Promise<void> {
     const { lines, recordChanged } = this.#takePending();
     if (lines.length === 0) return;
-    const record = () => (recordChanged ? this.#options.record(this.summary, this.owner) : undefined);
+    const record = () => (recordChanged ? this.#recordOf(this.summary, lines) : undefined);
     await this.#commit(() => ({ lines, record: record() }), true);
+  }
+
+  #recordOf(summary: Summary, lines: readonly string[]): RunRecord {
+    const bytes = lines.reduce((sum, line) => sum + line.length, this.#bytes);
+    return this.#options.record(summary, this.owner, bytes);
   }
 
   #takePending(): { readonly lines: readonly string[]; readonly recordChanged: boolean } {
@@ -416,6 +422,8 @@ export class Writer {
           this.#bytes += batch.text.length;
           return at;
         }
+        const landed = await this.#missed(tried);
+        if (landed !== undefined) return landed;
       } catch (error) {
         // The answer may be all that was lost: then the batch is there.
         const landed = await this.#missed(tried).catch(() => undefined);
@@ -424,10 +432,7 @@ export class Writer {
         this.#options.onTrouble?.(error);
         await wait(delay);
         delay = Math.min(delay * 2, RETRY_MS);
-        continue;
       }
-      const landed = await this.#missed(tried);
-      if (landed !== undefined) return landed;
     }
   }
 

@@ -14,6 +14,10 @@ const applicationId = 0x524c4f47;
  * runs write at once go one after the other to the end of the file. Where the batches of a run lie is held in
  * memory until there is enough to say, and then written to `pages`. Rows up to `indexed_through` are all in
  * pages; opening looks through the later ones. A deleted run is in `trash` until its rows are gone.
+ *
+ * An ended run is in `unpacked` until its batches are in `packs`, many to a row and compressed, and their own rows
+ * gone. Where a run has packs, they hold the beginning of its log, and only what comes after is read from rows.
+ * `last_deleted` is the highest id that went that way: the pages name it until all are gone, so it must not come again.
  */
 const migrations = [
   `PRAGMA application_id = ${applicationId};
@@ -35,6 +39,14 @@ const migrations = [
    CREATE TABLE trash (no INTEGER PRIMARY KEY) STRICT;
    CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
    INSERT INTO meta VALUES ('indexed_through', 0);`,
+  `CREATE TABLE packs (
+     id INTEGER PRIMARY KEY, run INTEGER NOT NULL, last INTEGER NOT NULL, "check" INTEGER NOT NULL, bytes BLOB NOT NULL
+   ) STRICT;
+   CREATE INDEX packs_by_run ON packs (run, last);
+   CREATE TABLE unpacked (no INTEGER PRIMARY KEY) STRICT;
+   INSERT INTO meta VALUES ('last_deleted', 0);
+   INSERT OR IGNORE INTO unpacked
+     SELECT no FROM tags WHERE tag IN ('status:finished', 'status:failed', 'status:cancelled');`,
 ];
 
 /** How long a statement waits for someone else who writes to the file, such as a person at a SQL prompt. */

@@ -4,7 +4,9 @@ import { Heartbeats } from "../internal/heartbeats.ts";
 import { soon } from "../internal/soon.ts";
 import { Watchers } from "../internal/watchers.ts";
 import type { Batch, Durability, RunRecord, Store, Tail } from "../store.ts";
+import { SqliteCompaction } from "./sqlite-compaction.ts";
 import { openSqliteFile, type SqliteFile, sqliteError } from "./sqlite-file.ts";
+import { unpackBatches } from "./sqlite-pack.ts";
 
 export interface SqliteStoreOptions {
   /**
@@ -19,6 +21,11 @@ export interface SqliteStoreOptions {
    * @default 32768
    */
   readonly indexEvery?: number;
+  /**
+   * How long an ended run stays as it was written before it is compressed, about, in ms. `Infinity`: for good.
+   * @default 10_000
+   */
+  readonly compactAfterMs?: number;
   /** The clock of `beat`, in ms from any point. @default performance.now */
   readonly now?: () => number;
 }
@@ -94,6 +101,9 @@ interface Delete extends Job<boolean> {
   readonly batch?: undefined;
 }
 
+/** A record with one of these tags is that of a run to which nothing more is appended. */
+const endedTags: readonly string[] = ["status:finished", "status:failed", "status:cancelled"];
+
 /** A page is parsed to find a row in it, and its rows are deleted in one go. */
 const rowsPerPage = 256;
 
@@ -105,6 +115,7 @@ class SqliteStore implements Store {
   readonly #sql: ReturnType<typeof prepare>;
   readonly #watchers = new Watchers<Batch>();
   readonly #heartbeats: Heartbeats;
+  readonly #compaction: SqliteCompaction;
 
   /** Those with rows in no page, by `since`. Where any other ends is in the file. */
   readonly #runs = new Map<string, Run>();
@@ -131,6 +142,13 @@ class SqliteStore implements Store {
     this.#lastNo = Math.max(run, trash);
     this.#trash = trash > 0;
     if (this.#trash) this.#schedule();
+    this.#compaction = new SqliteCompaction({
+      file,
+      afterMs: options.compactAfterMs ?? 10_000,
+      idsAfter: (name, after) => this.#idsAfter(this.#numberOf(name), name, after),
+      index: (name, no) => this.#writePages(no, this.#runs.get(name)?.rows ?? []),
+      onIndexed: (name) => this.#forget(name),
+    });
   }
 
   append(run: string, expected: Tail, batch: Batch, record?: RunRecord): Promise<Tail | undefined> {
@@ -149,11 +167,10 @@ class SqliteStore implements Store {
     return this.#try("read", () => {
       const batches: Batch[] = [];
       let bytes = 0;
-      for (const id of this.#rowsAfter(run, after)) {
-        const { seq, check, text } = this.#row(id) as unknown as Batch;
-        bytes += Buffer.byteLength(text);
+      for (const batch of this.#batchesAfter(run, after)) {
+        bytes += Buffer.byteLength(batch.text);
         if (bytes > maxBytes && batches.length > 0) break;
-        batches.push({ seq, check, text });
+        batches.push(batch);
       }
       return batches;
     });
@@ -196,6 +213,7 @@ class SqliteStore implements Store {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
+    this.#compaction.stop();
     this.#flush();
     this.#watchers.clear();
     try {
@@ -305,6 +323,7 @@ class SqliteStore implements Store {
       return;
     }
     this.#deleteTags(run, old);
+    if (record.tags.some((tag) => endedTags.includes(tag))) this.#compaction.add(no);
     this.#sql.updateRecord.run(record.startedAt, tags, record.text, no);
     for (const tag of new Set(record.tags)) this.#sql.insertTag.run(tag, record.startedAt, run, no);
   }
@@ -321,6 +340,7 @@ class SqliteStore implements Store {
     if (!draft.cleared) this.#writePages(no, this.#runs.get(run)?.rows ?? []);
     this.#writePages(no, draft.rows);
     this.#sql.insertTrash.run(no);
+    this.#compaction.remove(no);
     this.#deleteTags(run, this.#sql.place.get(no)!);
     this.#sql.deleteRun.run(no);
     draft.rows.length = 0;
@@ -365,14 +385,21 @@ class SqliteStore implements Store {
     }
   }
 
-  /** A run whose rows are all in pages. */
+  #numberOf(run: string): number | undefined {
+    return this.#runs.get(run)?.no ?? (this.#sql.findRun.get(run)?.no as number | undefined);
+  }
+
+  /** A run whose rows are all in pages, or its batches in packs. */
   #load(run: string): (Tail & { no: number }) | undefined {
-    const found = this.#sql.findRun.get(run);
-    if (found === undefined) return undefined;
-    const no = found.no as number;
-    const id = this.#lastIndexed(no);
-    if (id === 0) throw new Error(`the index of run "${run}" is damaged`);
-    const { seq, check } = this.#row(id) as unknown as Tail;
+    const no = this.#numberOf(run);
+    if (no === undefined) return undefined;
+    const page = this.#sql.lastPage.get(no);
+    const pack = this.#sql.lastPack.get(no);
+    // The rows of a pack may be gone already, and are in a page still.
+    const inPack = page === undefined || (pack !== undefined && pack.seq! >= page.last!);
+    const last = inPack ? pack : this.#row(parsePage(page).at(-2)!);
+    if (last === undefined) throw new Error(`the index of run "${run}" is damaged`);
+    const { seq, check } = last as unknown as Tail;
     return { no, seq, check };
   }
 
@@ -381,12 +408,36 @@ class SqliteStore implements Store {
     return page === undefined ? 0 : parsePage(page).at(-2)!;
   }
 
-  *#rowsAfter(run: string, after: number): Generator<number> {
-    const kept = this.#runs.get(run);
-    const no = kept?.no ?? this.#sql.findRun.get(run)?.no;
+  *#batchesAfter(run: string, after: number): Generator<Batch> {
+    const no = this.#numberOf(run);
     if (no === undefined) return;
-    for (const page of this.#sql.pagesAfter.iterate(no, after)) yield* idsAfter(parsePage(page), after);
+    let position = after;
+    const packs = this.#keptAfter(run, after) ? [] : this.#sql.packsAfter.iterate(no, after);
+    for (const { seq, check, bytes } of packs) {
+      const tail = { seq: seq as number, check: check as number };
+      for (const batch of unpackBatches(bytes as Uint8Array, tail)) if (batch.seq > after) yield batch;
+      position = tail.seq;
+    }
+    for (const id of this.#idsAfter(no, run, position)) {
+      const { seq, check, text } = this.#row(id) as unknown as Batch;
+      yield { seq, check, text };
+    }
+  }
+
+  /** The rows of what is in no pack. */
+  *#idsAfter(no: number | undefined, run: string, after: number): Generator<number> {
+    if (no === undefined) return;
+    if (!this.#keptAfter(run, after)) {
+      for (const page of this.#sql.pagesAfter.iterate(no, after)) yield* idsAfter(parsePage(page), after);
+    }
+    const kept = this.#runs.get(run);
     if (kept !== undefined) yield* idsAfter(kept.rows, after);
+  }
+
+  /** Whether all that comes after is known in memory: so it is for viewers that keep up. */
+  #keptAfter(run: string, after: number): boolean {
+    const kept = this.#runs.get(run);
+    return kept !== undefined && kept.rows[1]! <= after;
   }
 
   #row(id: number) {
@@ -425,15 +476,18 @@ class SqliteStore implements Store {
     }
   }
 
-  /** Deletes one page of the trash and its rows, and comes back for the next. */
+  /** Deletes one page of the trash and its rows, or a pack, and comes back for the next. */
   #sweep(): void {
     try {
       this.#sql.begin.run();
       const no = this.#sql.firstTrash.get()?.no;
       const page = no === undefined ? undefined : this.#sql.firstPage.get(no);
+      const pack = no === undefined ? undefined : this.#sql.lastPack.get(no);
       if (page !== undefined) {
         for (const id of idsAfter(parsePage(page), 0)) this.#sql.deleteRow.run(id);
         this.#sql.deletePage.run(page.id!);
+      } else if (pack !== undefined) {
+        this.#sql.deletePack.run(pack.id!);
       } else if (no !== undefined) {
         this.#sql.deleteTrash.run(no);
       }
@@ -449,11 +503,11 @@ class SqliteStore implements Store {
   /** Reads the rows that are in no page, as the last process may not have come to write them. Returns the last id. */
   #recall(): number {
     const through = this.#sql.indexed.get()!.value as number;
-    let lastId = through;
+    let lastId = Math.max(through, this.#sql.lastDeleted.get()!.value as number);
     const runs = new Map<number, { indexed: number; run: Run }>();
     for (const row of this.#sql.rowsFrom.iterate(through)) {
       const { id, no, seq, check } = row as { id: number; no: number; seq: number; check: number };
-      lastId = id;
+      lastId = Math.max(lastId, id);
       const known = runs.get(no) ?? {
         indexed: this.#lastIndexed(no),
         run: { no, seq, check, rows: [], since: through },
@@ -524,11 +578,20 @@ function prepare({ db }: SqliteFile) {
     deleteRow: db.prepare("DELETE FROM batches WHERE id = ?"),
 
     insertPage: db.prepare("INSERT INTO pages (run, last, rows) VALUES (?, ?, ?)"),
-    lastPage: db.prepare("SELECT rows FROM pages WHERE run = ? ORDER BY last DESC, id DESC LIMIT 1"),
+    lastPage: db.prepare("SELECT last, rows FROM pages WHERE run = ? ORDER BY last DESC, id DESC LIMIT 1"),
     pagesAfter: db.prepare("SELECT rows FROM pages WHERE run = ? AND last > ? ORDER BY last, id"),
     firstPage: db.prepare("SELECT id, rows FROM pages WHERE run = ? LIMIT 1"),
     deletePage: db.prepare("DELETE FROM pages WHERE id = ?"),
+
+    packsAfter: db.prepare(
+      'SELECT last AS seq, "check", bytes FROM packs WHERE run = ? AND last > ? ORDER BY last',
+    ),
+    lastPack: db.prepare(
+      'SELECT id, last AS seq, "check" FROM packs WHERE run = ? ORDER BY last DESC LIMIT 1',
+    ),
+    deletePack: db.prepare("DELETE FROM packs WHERE id = ?"),
     indexed: db.prepare("SELECT value FROM meta WHERE name = 'indexed_through'"),
+    lastDeleted: db.prepare("SELECT value FROM meta WHERE name = 'last_deleted'"),
     setIndexed: db.prepare("UPDATE meta SET value = ? WHERE name = 'indexed_through'"),
 
     lastNo: db.prepare(

@@ -14,6 +14,7 @@ export function nativeView({ types, cursors }: NativeOptions = {}): View {
   const shown = types && typeFilter(types);
   return {
     name: "native",
+    key: `native ${JSON.stringify([types, cursors])}`,
     stateless: true,
     start: () => (entry) => {
       if (shown && !shown(entry.type) && !isTerminalType(entry.type)) return [];

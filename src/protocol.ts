@@ -3,16 +3,19 @@ import { RunError } from "./errors.ts";
 import { isTerminalType } from "./events.ts";
 import type { Hub, Run } from "./hub.ts";
 import type { Tail } from "./store.ts";
-import { type Frames, project, type View, type Views } from "./view.ts";
+import { type Frames, type LiveSource, project, type View, type Views } from "./view.ts";
 
 /** What the requests of a protocol are served with. The server makes it; protocols know no transport. */
 export interface ProtocolContext {
   readonly hub: Hub;
   /** The views that any run can be asked in, by name, beside the native one. */
   readonly views: Views;
-  /** Frames as an SSE response. `open` is given a signal that aborts when the client goes, or the server stops. */
+  /**
+   * Frames, or a run in a view, as an SSE response. A function is given a signal that aborts when the client goes, or the
+   * server stops. A run is the better choice where nothing else is to be shown: its viewers share their work.
+   */
   sse(
-    open: (gone: AbortSignal) => AsyncIterable<Frames>,
+    shown: ((gone: AbortSignal) => AsyncIterable<Frames>) | LiveSource,
     headers?: Readonly<Record<string, string>>,
   ): Response;
   /** The request's JSON, within the limit on bodies; undefined for an empty body. */
@@ -47,8 +50,11 @@ export async function showRun(
   else if (isTerminalType(last.type) && after.seq === last.seq && after.check === last.check) {
     return new Response(null, { status: 204 });
   }
-  const frames = (signal: AbortSignal) => project(run.log, view, { after, limit, signal });
-  return sse(frames, { "runlog-run": run.id });
+  const shown =
+    limit === undefined
+      ? { log: run.log, view, after }
+      : (signal: AbortSignal) => project(run.log, view, { after, limit, signal });
+  return sse(shown, { "runlog-run": run.id });
 }
 
 /** Where a request wants to go on: `Last-Event-ID`, else `?after=`, else the start. Throws `invalid_cursor`. */

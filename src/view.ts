@@ -37,6 +37,14 @@ export interface Frame extends ViewMessage {
 /** The frames of one commit. */
 export type Frames = readonly Frame[];
 
+/** A run to be shown from a cursor on, and then live. */
+export interface LiveSource {
+  readonly log: Log;
+  readonly view: View;
+  /** What the viewer has already. */
+  readonly after: Tail;
+}
+
 export interface ProjectOptions {
   readonly after?: Tail | undefined;
   readonly signal?: AbortSignal | undefined;

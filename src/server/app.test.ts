@@ -295,7 +295,7 @@ describe("other routes of a run", () => {
     const again = await ask(`/runs/${run}/cancel`, { method: "POST" });
     expect(await again.json()).toMatchObject({ status: "cancelled" });
     expect((await ask(`/runs/${run}`, { method: "DELETE" })).status).toBe(204);
-    expect((await ask(`/runs/${run}`)).status).toBe(404);
+    expect((await ask(`/runs/${run}`)).status).toBe(410);
   });
 
   it("[P12] [F32] POST events appends what a producer elsewhere says; wrong shapes change nothing", async () => {

@@ -62,7 +62,7 @@ export function createApp(options: AppOptions): App {
     stopping,
     json: readJson,
     text: readText,
-    sse: (open, headers) => sseResponse(open, { heartbeatMs, headers, signal: stopping }),
+    sse: (shown, headers) => sseResponse(shown, { heartbeatMs, headers, signal: stopping }),
     urlOf: (request) => publicUrl?.replace(/\/+$/, "") ?? new URL(request.url).origin,
     needsToken: options.token !== undefined,
     report: (error) => onError?.(error),

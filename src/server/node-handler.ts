@@ -1,17 +1,32 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { getRequestListener } from "@hono/node-server";
+import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
+import { Channels } from "../channel.ts";
+import { encodeFrames, writeDirect } from "../transports/sse/direct.ts";
+import { liveResponse } from "../transports/sse/server.ts";
 import type { App } from "./app.ts";
 
 /**
  * An app as a listener of Node's HTTP server, or as a handler of Express: `express().use(nodeHandler(app))`. It
- * reads bodies itself: mount it before what parses them.
+ * reads bodies itself: mount it before what parses them. Viewers of one run share its encoding, and what they are shown
+ * is written straight to their sockets.
  */
 export function nodeHandler(
-  app: App,
+  app: Pick<App, "fetch">,
 ): (incoming: IncomingMessage, outgoing: ServerResponse) => Promise<void> {
+  const channels = new Channels(encodeFrames);
   return getRequestListener(
-    (request, env) =>
-      app.fetch(request, (env as { incoming: IncomingMessage }).incoming.socket.remoteAddress),
+    async (request, env) => {
+      const { incoming, outgoing } = env as { incoming: IncomingMessage; outgoing: ServerResponse };
+      const response = await app.fetch(request, incoming.socket.remoteAddress);
+      const live = liveResponse(response);
+      if (!live || request.method === "HEAD") return response;
+      outgoing.writeHead(response.status, Object.fromEntries(response.headers));
+      outgoing.flushHeaders();
+      // What fails is the connection's: it broke off, and its client comes back.
+      void writeDirect(outgoing, live.source, { ...live, channels }).catch(() => {});
+      return RESPONSE_ALREADY_SENT;
+    },
     // The process's own Request and Response stay as they are.
     { overrideGlobalObjects: false },
   );

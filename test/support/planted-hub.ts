@@ -4,8 +4,8 @@ import { Hub, type HubOptions, Run } from "../../src/hub.ts";
 import { EMPTY, type FollowOptions, Log, type Slice } from "../../src/log.ts";
 import type { Tail } from "../../src/store.ts";
 
-const plants = ["drop", "double", "reorder", "late-end", "no-end", "buffer"] as const;
-/** What goes wrong when a viewer comes back; or `buffer`: the log is kept in memory for each viewer until it reads. */
+const plants = ["drop", "double", "reorder", "late-end"] as const;
+/** What goes wrong when a viewer comes back. */
 export type FollowPlant = (typeof plants)[number];
 
 /** A hub with a bug in its resume: proof that a test of resuming can fail. Without a plant it is as it is. */
@@ -50,7 +50,6 @@ class PlantedLog extends Log {
 
   override async *follow(options: FollowOptions = {}): AsyncGenerator<Slice, void, undefined> {
     const { after = EMPTY } = options;
-    if (this.#plant === "buffer") return yield* buffered(super.follow(options));
     if (after.seq === 0) return yield* super.follow(options);
     // Here and there, and once: what follows is well again.
     const bad = after.seq % 7 === 3 && !this.#spoilt.has(`${this.run} ${after.seq}`);
@@ -75,7 +74,6 @@ class PlantedLog extends Log {
     if (this.#plant === "late-end" && ends && entries.length > 1) {
       return [...entries.slice(0, -2), last, entries.at(-2)!];
     }
-    if (this.#plant === "no-end" && ends) return entries.slice(0, -1);
     return entries;
   }
 }
@@ -92,29 +90,4 @@ class LateCursor extends StoredEntry {
   override get cursor(): string {
     return formatCursor(this.#before);
   }
-}
-
-/** Reads on whether or not anybody takes it. */
-async function* buffered(slices: AsyncIterable<Slice>): AsyncGenerator<Slice, void, undefined> {
-  const queue: (Slice | undefined)[] = [];
-  let wake = () => {};
-  void (async () => {
-    for await (const slice of slices) {
-      // Copied, as a connection's buffer is a copy.
-      queue.push({ entries: slice.entries!.map((entry) => copyOf(entry)) });
-      wake();
-    }
-    queue.push(undefined);
-    wake();
-  })();
-  while (true) {
-    if (queue.length === 0) await new Promise<void>((resolve) => (wake = resolve));
-    const next = queue.shift();
-    if (!next) return;
-    yield next;
-  }
-}
-
-function copyOf({ seq, at, json, check }: StoredEntry): StoredEntry {
-  return new StoredEntry(seq, at, Buffer.from(json).toString(), check);
 }

@@ -6,6 +6,7 @@ import { memoryStore } from "../../src/stores/memory.ts";
 import { sqliteStore } from "../../src/stores/sqlite.ts";
 import { agents } from "./agents.ts";
 import { childOptions, tell } from "./child.ts";
+import { makeSocketsEager } from "./eager-sockets.ts";
 import { type FollowPlant, PlantedHub } from "./planted-hub.ts";
 import { plantedStore, type StorePlant } from "./planted-store.ts";
 
@@ -18,7 +19,7 @@ export interface ServerOptions {
   /** What agents get to end when it is stopped by SIGTERM. @default 10_000 */
   readonly drainMs?: number;
   /** A fault that a test is to notice. */
-  readonly plant?: StorePlant | FollowPlant | "no-recovery";
+  readonly plant?: StorePlant | FollowPlant | "no-recovery" | "buffer";
 }
 
 export type ServerMessage =
@@ -28,6 +29,7 @@ export type ServerMessage =
   | { readonly error: string };
 
 const { file, synchronous, maxPages, indexEvery, drainMs, plant } = childOptions<ServerOptions>();
+if (plant === "buffer") makeSocketsEager();
 try {
   const real = file
     ? sqliteStore(file, {

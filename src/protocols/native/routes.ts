@@ -7,6 +7,7 @@ import type { Run } from "../../hub.ts";
 import { importRun } from "../../import-run.ts";
 import { hashOf } from "../../internal/id.ts";
 import { streamResponse } from "../../internal/stream-response.ts";
+import { EMPTY } from "../../log.ts";
 import { cursorOf, type ProtocolContext, showRun } from "../../protocol.ts";
 import type { Tail } from "../../store.ts";
 import { project } from "../../view.ts";
@@ -47,7 +48,7 @@ export function nativeRoutes(context: ProtocolContext): Hono {
     const { run, created } = await hub.start({ ...asked, ...(id !== undefined && { id }) });
     const headers = { "runlog-run": run.id, location: `/runs/${run.id}` };
     if (accepts(c.req.header("accept"), "text/event-stream")) {
-      return sse((signal) => project(run.log, nativeView(), { signal }), headers);
+      return sse({ log: run.log, view: nativeView(), after: EMPTY }, headers);
     }
     return c.json(await describe(run), created ? 201 : 200, headers);
   });

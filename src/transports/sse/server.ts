@@ -1,5 +1,5 @@
 import { streamResponse } from "../../internal/stream-response.ts";
-import type { Frames } from "../../view.ts";
+import { type Frames, type LiveSource, project } from "../../view.ts";
 import { formatFrame, formatRetry, HEARTBEAT, SSE_TYPE } from "./format.ts";
 
 export interface SseOptions {
@@ -19,22 +19,43 @@ const SSE_HEADERS = {
   "x-accel-buffering": "no",
 };
 
+/** What a response shows, for servers that can write it to the connection themselves. */
+export interface LiveResponse {
+  readonly source: LiveSource;
+  readonly heartbeatMs: number;
+  readonly retryMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+const live = new WeakMap<Response, LiveResponse>();
+
+/** What a response shows, if it is a run and nothing of it was read yet. */
+export function liveResponse(response: Response): LiveResponse | undefined {
+  return response.bodyUsed ? undefined : live.get(response);
+}
+
 /**
- * Frames as an SSE response. They are pulled as the client reads: a slow one makes the server hold one slice
- * of the log, never more. When the client goes, the signal that the frames were opened with aborts.
+ * Frames as an SSE response, or a run in a view. They are pulled as the client reads: a slow one makes the server hold
+ * one slice of the log, never more. When the client goes, the signal that the frames were opened with aborts.
  */
 export function sseResponse(
-  open: (signal: AbortSignal) => AsyncIterable<Frames>,
+  shown: ((signal: AbortSignal) => AsyncIterable<Frames>) | LiveSource,
   options: SseOptions = {},
 ): Response {
   const { heartbeatMs = 15_000, retryMs = 1_000, headers, signal } = options;
+  const open =
+    typeof shown === "function"
+      ? shown
+      : (gone: AbortSignal) => project(shown.log, shown.view, { after: shown.after, signal: gone });
   const text = async function* (gone: AbortSignal) {
     yield formatRetry(retryMs);
     yield* lines(open(gone), heartbeatMs);
     // All viewers of a server that stops come back: not all in the same moment.
     if (signal?.aborted) yield formatRetry(Math.round(retryMs * (0.5 + 2 * Math.random())));
   };
-  return streamResponse(text, { headers: { ...SSE_HEADERS, ...headers }, signal });
+  const response = streamResponse(text, { headers: { ...SSE_HEADERS, ...headers }, signal });
+  if (typeof shown !== "function") live.set(response, { source: shown, heartbeatMs, retryMs, signal });
+  return response;
 }
 
 async function* lines(

@@ -11,6 +11,8 @@ export const documents = [
   "PROTOCOL.md",
   "ARCHITECTURE.md",
   "CONTRIBUTING.md",
+  "docs/deploy.md",
+  "docs/sizing.md",
   "docs/guides/adapters.md",
   "docs/guides/streams.md",
   "docs/guides/tracing.md",

@@ -44,10 +44,7 @@ export class Lease {
     // Often, where others wait for it: a death is noticed at most one beat after its lease.
     const every = store.shared ? Math.min(leaseMs / 30, 1_000) : leaseMs / 3;
     const beat = () => {
-      this.#beating = this.#beat().catch((error) => {
-        this.#since = undefined;
-        onTrouble(error);
-      });
+      this.#beating = this.#beat().catch(onTrouble);
       void this.#beating.then(() => {
         if (this.#timer) this.#timer = setTimeout(beat, every).unref();
       });
@@ -65,17 +62,28 @@ export class Lease {
   }
 
   async #beat(): Promise<void> {
+    try {
+      await this.#look();
+    } catch (error) {
+      this.#since = undefined;
+      throw error;
+    }
+  }
+
+  async #look(): Promise<void> {
     const { store, holder, leaseMs, onScan, onDead, onOwn } = this.#options;
+    // Who is alive was true between this and the answer.
+    const asked = performance.now();
     const alive = new Set(await store.beat(holder, leaseMs));
     const now = performance.now();
     // Whoever was stopped for so long knows nothing of the others.
     if (this.#last !== undefined && now - this.#last >= leaseMs) this.#since = undefined;
-    this.#last = now;
+    this.#last = asked;
     if (this.#since === undefined) {
       this.#since = now;
       this.#scanned = false;
     }
-    if (store.shared && now - this.#since < leaseMs) {
+    if (store.shared && asked - this.#since < leaseMs) {
       this.#known = alive;
     } else if (!this.#scanned) {
       await onScan(alive);

@@ -92,17 +92,19 @@ export class Log {
     const { after = EMPTY, signal, pollMs = this.store.shared ? 2_000 : 30_000, live = true } = options;
     using hints = new Hints(this.store, this.run);
     let position = after;
-    if (!(await this.fits(after))) {
-      yield { reset: (await this.store.tail(this.run)).seq < after.seq ? "ahead" : "mismatch" };
-      position = EMPTY;
-    } else if (after.seq > 0) {
-      // The rest of the batch that the cursor points into.
-      const [batch] = await this.store.read(this.run, after.seq - 1, 1);
-      const { entries, tail } = openBatch(batch!);
-      const rest = entries.filter((entry) => entry.seq > after.seq);
-      if (rest.length > 0) yield { entries: rest };
-      if (isTerminalType(entries.at(-1)!.type)) return;
-      position = tail;
+    if (after.seq > 0 || after.check !== 0) {
+      // The batch that the cursor points into: of one read, so that what fits is what is shown.
+      const [batch] = after.seq > 0 ? await this.store.read(this.run, after.seq - 1, 1) : [];
+      const { entries, tail } = batch ? openBatch(batch) : { entries: [], tail: EMPTY };
+      if (entries.find(({ seq }) => seq === after.seq)?.check !== after.check) {
+        yield { reset: (await this.store.tail(this.run)).seq < after.seq ? "ahead" : "mismatch" };
+        position = EMPTY;
+      } else {
+        const rest = entries.filter((entry) => entry.seq > after.seq);
+        if (rest.length > 0) yield { entries: rest };
+        if (isTerminalType(entries.at(-1)!.type)) return;
+        position = tail;
+      }
     }
     // Whether the store had nothing more when it was last asked: hints then say all there is to know.
     let caughtUp = false;

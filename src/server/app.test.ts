@@ -444,13 +444,24 @@ describe("who may ask", () => {
 
   it("wants the token, if there is one, on every route", async () => {
     const { ask } = await serve({ token: "secret" });
-    for (const path of ["/", "/health", "/agents", "/runs", "/runs/x", "/runs/x/events", "/nowhere"]) {
+    for (const path of ["/", "/agents", "/runs", "/runs/x", "/runs/x/events", "/nowhere"]) {
       expect(await problemOf(await ask(path))).toMatchObject({ status: 401, code: "unauthorized" });
       expect((await ask(path, { headers: { authorization: "Bearer wrong!" } })).status).toBe(401);
     }
     expect(
       (await ask("/runs", { headers: { authorization: "Bearer secret", host: "runs.example" } })).status,
     ).toBe(200);
+  });
+
+  it("[F115] [F67] tells who has no token whether it is well, and what A2A's clients have to bring", async () => {
+    const { ask } = await serve({ token: "secret" });
+    expect(await (await ask("/health")).json()).toEqual({ status: "ok" });
+    const known = await ask("/health", { headers: { authorization: "Bearer secret" } });
+    expect(await known.json()).toMatchObject({ status: "ok", live: 0, store: { class: "D0" } });
+    for (const at of ["", "/agents/echo/a2a"]) {
+      const card = await ask(`${at}/.well-known/agent-card.json`);
+      expect(await card.json()).toMatchObject({ securitySchemes: { bearer: expect.anything() } });
+    }
   });
 
   it("logs who, what, status and ms of each request, and neither query nor token", async () => {

@@ -11,7 +11,7 @@ import { uiMessageRoutes } from "../protocols/ui-message/routes.ts";
 import { vibexRoutes } from "../protocols/vibex/routes.ts";
 import { sseResponse } from "../transports/sse/server.ts";
 import { readJson, readText } from "./body.ts";
-import { corsHeaders, type GuardOptions, guard } from "./guard.ts";
+import { authorized, corsHeaders, type GuardOptions, guard } from "./guard.ts";
 import { homePage } from "./home.ts";
 import { problem } from "./problem.ts";
 import { views } from "./views.ts";
@@ -72,10 +72,10 @@ export function createApp(options: AppOptions): App {
   app.get("/health", async (c) => {
     const { durability } = hub.store;
     await hub.store.tail("health");
-    return c.json(
-      { status: hub.stopping ? "stopping" : "ok", store: durability, live: hub.live },
-      hub.stopping ? 503 : 200,
-    );
+    const status = hub.stopping ? "stopping" : "ok";
+    // Who only asks whether it is well, as a probe does, is told no more.
+    const known = options.token === undefined || authorized(c.req.raw, options.token);
+    return c.json({ status, ...(known && { store: durability, live: hub.live }) }, hub.stopping ? 503 : 200);
   });
   app.route("/", nativeRoutes(context));
   app.route("/", a2aRoutes(context));

@@ -8,7 +8,8 @@ export interface GuardOptions {
   readonly origins?: readonly string[] | undefined;
 }
 
-const CARD = /^\/(agents\/[^/]+\/a2a\/)?\.well-known\/agent-card\.json$/;
+/** What is told without a token: whether the server is well, and the cards in which A2A says that one is needed. */
+const OPEN = /^\/(health|(agents\/[^/]+\/a2a\/)?\.well-known\/agent-card\.json)$/;
 const LOOPBACK = new Set(["localhost", "127.0.0.1", "[::1]"]);
 
 /**
@@ -37,8 +38,8 @@ export function guard(request: Request, { token, origins = [] }: GuardOptions): 
       `Cannot accept a request from origin ${JSON.stringify(origin.slice(0, 80))}: it is not allowed here`,
     );
   }
-  // A preflight carries no token, and an agent card is where clients read that they need one.
-  const open = request.method === "OPTIONS" || (request.method === "GET" && CARD.test(url.pathname));
+  // A preflight carries no token.
+  const open = request.method === "OPTIONS" || (request.method === "GET" && OPEN.test(url.pathname));
   if (token !== undefined && !open && !authorized(request, token)) {
     throw new RunError(
       "unauthorized",
@@ -65,7 +66,8 @@ export function corsHeaders(request: Request, { origins = [] }: GuardOptions): R
   };
 }
 
-function authorized(request: Request, token: string): boolean {
+/** Whether a request carries the token. */
+export function authorized(request: Request, token: string): boolean {
   const given = Buffer.from(request.headers.get("authorization") ?? "");
   const wanted = Buffer.from(`Bearer ${token}`);
   return given.length === wanted.length && timingSafeEqual(given, wanted);

@@ -17,6 +17,7 @@ export const errorTable = {
   run_closed: { status: 409, exit: 2, retry: false, title: "The run has ended" },
   run_open: { status: 409, exit: 2, retry: false, title: "The run has not ended" },
   run_owned: { status: 409, exit: 2, retry: false, title: "The run is written by its agent" },
+  log_lost: { status: 409, exit: 1, retry: false, title: "The store lost a part of the log" },
   thread_busy: { status: 409, exit: 2, retry: true, title: "The thread has a run already" },
   producer_fenced: { status: 409, exit: 2, retry: false, title: "The producer has a newer epoch" },
   producer_gap: { status: 409, exit: 2, retry: false, title: "An append of the producer is missing" },

@@ -39,6 +39,11 @@ export interface HubOptions {
    * or less often where that takes long. @default all
    */
   readonly retention?: Retention | undefined;
+  /**
+   * How long an agent's event may wait for others to share its batch, in ms: fewer and larger commits, and longer pieces
+   * of text. Events that wait for the commit before theirs share a batch at no cost in time. @default 0
+   */
+  readonly coalesceMs?: number | undefined;
   /** Has the last word on each event before it is encoded, for redaction. Throwing fails the append. */
   readonly before?: (event: StreamEvent) => StreamEvent;
   /** Called with what went wrong inside, whole; the log gets a code and a message. @default ignored */
@@ -377,10 +382,12 @@ export class Hub implements AsyncDisposable {
       holder: this.holder,
       record: (summary, owner, bytes) => toRecord(id, summary, owner, bytes),
       before: (event) => this.before(event),
+      coalesceMs: this.#options.coalesceMs,
       onMissed: ({ event }) => {
         this.#executions.get(id)?.execution.receive(event);
         this.#producers.receive(writer);
       },
+      onLost: () => void this.#endBroken(id).catch((error) => this.#report(error, id)),
       onTrouble: (error) => this.#report(error, id),
     });
     return writer;
@@ -448,8 +455,12 @@ export class Hub implements AsyncDisposable {
         const { info, owner } = fromRecord(record);
         if (owner === this.holder || !isDead(owner)) continue;
         // A producer elsewhere outlives this process: its lease begins anew.
-        if (info.agent === null) await this.#producers.watch(info.run);
-        else await this.#endLost(await this.#open(info.run));
+        if (info.agent === null) await this.#correct(await this.#producers.watch(info.run));
+        else {
+          const writer = await this.#open(info.run);
+          // Another process may have taken it over since it was listed.
+          if (writer.owner !== this.holder && isDead(writer.owner)) await this.#endLost(writer);
+        }
       }
       before = records.at(-1);
       if (records.length < 100) return;
@@ -467,8 +478,10 @@ export class Hub implements AsyncDisposable {
       const tag = ownerTag(this.holder);
       const records = await this.store.list({ tag, limit: 100, ...(before && { before }) });
       for (const record of records) {
-        if (fromRecord(record).info.agent === null || this.#executions.has(record.run)) continue;
-        if (this.#idle.has(record.run)) await this.#endLost(await this.#open(record.run));
+        if (this.#executions.has(record.run)) continue;
+        if (fromRecord(record).info.agent === null)
+          await this.#correct(await this.#producers.watch(record.run));
+        else if (this.#idle.has(record.run)) await this.#endLost(await this.#open(record.run));
         else idle.add(record.run);
       }
       before = records.at(-1);
@@ -477,8 +490,28 @@ export class Hub implements AsyncDisposable {
     this.#idle = idle;
   }
 
-  /** Ends a run whose process is gone, or goes on with it. One that has ended, or waits, stays as it is. */
+  /**
+   * Ends a run whose process is gone, or goes on with it. One that has ended, or waits, stays as it is, and lists say so
+   * from then on.
+   */
   async #endLost(writer: Writer): Promise<void> {
+    await this.#endOrGoOn(writer);
+    // Also after an end that was written here: of an append whose answer was lost, the record may be missing.
+    await this.#correct(writer);
+  }
+
+  /**
+   * Writes the record of a run that has ended or waits, if it says something else. A store may keep records apart from
+   * logs, and nobody else writes that of a run whose process died between the two.
+   */
+  async #correct(writer: Writer): Promise<void> {
+    const { terminal, waiting, status } = writer.summary;
+    if (!terminal && !waiting) return;
+    const record = await this.store.record(writer.log.run);
+    if (record && fromRecord(record).info.status !== status) await writer.describe();
+  }
+
+  async #endOrGoOn(writer: Writer): Promise<void> {
     const { terminal, waiting, cancel, started, resumes } = writer.summary;
     if (terminal || waiting) return;
     if (cancel) return this.#endCancelled(writer);
@@ -492,7 +525,22 @@ export class Hub implements AsyncDisposable {
         return;
       }
     }
-    await writer.end(({ totals }) => ({ type: "run.failed", ...producerLost, ...totals }));
+    await writer.end((summary) => {
+      // A cancel may have come since it was looked at.
+      return summary.cancel
+        ? summary.cancelled()
+        : { type: "run.failed", ...producerLost, ...summary.totals };
+    });
+  }
+
+  /** Ends a run of which the store lost a part: from what is left of its log. */
+  async #endBroken(id: string): Promise<void> {
+    const working = this.#executions.get(id);
+    working?.execution.leave("the store lost a part of its log");
+    this.#producers.release(id);
+    await working?.done;
+    if ((await this.store.tail(id)).seq === 0) return;
+    await (await this.#open(id)).end(({ totals }) => ({ type: "run.failed", ...logLost, ...totals }));
   }
 
   #report(error: unknown, run: string): void {
@@ -500,6 +548,7 @@ export class Hub implements AsyncDisposable {
   }
 }
 
+const logLost = { code: "log_lost", message: "The store lost a part of the log" };
 const producerLost = { code: "producer_lost", message: "The process that ran the agent is gone" };
 
 /** A page's `next`, as the position of its last run. */

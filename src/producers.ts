@@ -61,9 +61,9 @@ export class Producers {
     this.#renew(writer);
   }
 
-  /** Begins the lease of a run that this process has not written yet. */
-  async watch(run: string): Promise<void> {
-    await this.#writer(run);
+  /** Begins the lease of a run that this process has not written yet, unless it has ended. */
+  watch(run: string): Promise<Writer> {
+    return this.#writer(run);
   }
 
   /**

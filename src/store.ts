@@ -50,8 +50,16 @@ export interface Store extends AsyncDisposable {
    * Commits if the log ends at `expected`, and resolves to undefined; else changes nothing and resolves to
    * the real tail. Rejects only when the store is down or the outcome unknown. All appends of a tick may
    * share a commit.
+   *
+   * Without a batch only the record is written, on the same condition, and nobody need be woken. An empty log takes none:
+   * nothing is changed, and its tail is the answer.
    */
-  append(run: string, expected: Tail, batch: Batch, record?: RunRecord): Promise<Tail | undefined>;
+  append(
+    run: string,
+    expected: Tail,
+    batch: Batch | undefined,
+    record?: RunRecord,
+  ): Promise<Tail | undefined>;
   /** Batches that end after `after`, in order, about `maxBytes`, at least one; the first may begin before `after`. */
   read(run: string, after: number, maxBytes: number): Promise<readonly Batch[]>;
   tail(run: string): Promise<Tail>;

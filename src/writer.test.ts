@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import type { StreamEvent, TerminalEvent } from "./events.ts";
 import { Log } from "./log.ts";
 import { toRecord } from "./run-info.ts";
@@ -46,6 +46,27 @@ describe("Writer", () => {
       { type: "reasoning.delta", id: "2", text: "hm" },
       { type: "text.delta", id: "1", text: "!" },
     ]);
+  });
+
+  it("[F43] [F2] waits for more where it is told to, and commits it as one batch", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const store = memoryStore();
+    const append = vi.spyOn(store, "append");
+    const writer = new Writer({
+      log: new Log(store, "r"),
+      holder: "w",
+      record: (summary, owner, bytes) => toRecord("r", summary, owner, bytes),
+      coalesceMs: 50,
+    });
+    await writer.begin(started);
+    for (const text of ["one ", "two ", "three"]) {
+      writer.write({ type: "text.delta", id: "1", text });
+      await vi.advanceTimersByTimeAsync(20);
+    }
+    await writer.flushed();
+    expect(append).toHaveBeenCalledTimes(2);
+    expect((await logOf(store)).at(-1)).toEqual({ type: "text.delta", id: "1", text: "one two three" });
   });
 
   it("[F2] keeps a character whole that two deltas share, and half of one where the other half never comes", async () => {
@@ -222,6 +243,38 @@ describe("Writer", () => {
     await writer.flushed();
     expect(trouble).toHaveLength(2);
     expect(await types(store)).toEqual(["run.started", "text.started"]);
+  });
+
+  it("writes the record of a log again that was left with an older one, unless somebody has appended since", async () => {
+    const store = memoryStore();
+    const apart: Store = {
+      ...faultyStore(store, {}),
+      append: (run, expected, batch) => store.append(run, expected, batch),
+    };
+    const first = await begun(store);
+    const statusOf = async () => JSON.parse((await store.record("r"))!.text).status;
+    const left = writerOn(apart);
+    await left.load();
+    await left.append([
+      { type: "approval.requested", approvalId: "a", callId: "c", name: "deploy", input: {} },
+    ]);
+    expect(await statusOf()).toBe("running");
+    await first.describe();
+    expect(await statusOf()).toBe("running");
+    const second = writerOn(store);
+    await second.load();
+    await second.describe();
+    expect(await statusOf()).toBe("waiting");
+    await left.end(finish);
+    await second.describe();
+    expect(await statusOf()).toBe("waiting");
+    await left.describe();
+    expect(await statusOf()).toBe("waiting");
+    const third = writerOn(store);
+    await third.load();
+    await third.describe();
+    expect(await statusOf()).toBe("finished");
+    expect(await types(store)).toEqual(["run.started", "approval.requested", "run.finished"]);
   });
 
   it("[F1] [F48] whatever is lost and whoever writes, nothing is doubled or reordered and there is one end", async () => {

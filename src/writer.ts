@@ -27,8 +27,12 @@ export interface WriterOptions {
   readonly record: (summary: Summary, owner: string, bytes: number) => RunRecord;
   /** Has the last word on each event before it is encoded: redaction, for instance. */
   readonly before?: ((event: StreamEvent) => StreamEvent) | undefined;
+  /** How long an event may wait for others to share its batch, in ms. @default 0: what waits anyway is shared */
+  readonly coalesceMs?: number | undefined;
   /** Called for what another process appended to this run, in order. */
   readonly onMissed?: (entry: StoredEntry) => void;
+  /** Called when the log turns out to be shorter, or another, than what was committed. */
+  readonly onLost?: () => void;
   /** Called when the store refuses an append that will be tried again. */
   readonly onTrouble?: (error: unknown) => void;
 }
@@ -81,6 +85,8 @@ export class Writer {
   /** Deltas of which the last character is only half there, by block: the half waits for the next delta. */
   readonly #halves = new Map<string, Delta>();
   #recordChanged = false;
+  /** What the log amounts to with the batch in flight: `summary` is ahead of it by what was written since. */
+  #committing: Summary | undefined;
   #closed: RunError | undefined;
   /** Commits happen one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
@@ -127,7 +133,7 @@ export class Writer {
     this.#close(why);
   }
 
-  /** Whether the run has not ended but somebody else has it now. */
+  /** Whether the run has not ended, and nothing can be written to it any more from here. */
   get fenced(): boolean {
     return this.#closed !== undefined && !this.summary.terminal;
   }
@@ -200,6 +206,8 @@ export class Writer {
     }: { readonly decide?: Decide | undefined; readonly producer?: Producer | undefined } = {},
   ): Promise<{ readonly first: number; readonly tail: Tail }> {
     return this.#exclusive(async () => {
+      // What comes before it may have been appended by another process, and word of it be on its way.
+      if (producer && this.#skips(producer)) await this.#missed(NONE);
       try {
         const count = await this.#batch(events, { decide, producer, patient: false });
         return { first: this.#tail.seq - count + 1, tail: this.#tail };
@@ -247,14 +255,27 @@ export class Writer {
   }
 
   /**
+   * Writes the record of the log as it is, where nothing is being written: a store that keeps the two apart may have been
+   * left with an older one. If somebody has appended since, nothing happens: the record is theirs to write.
+   */
+  describe(): Promise<void> {
+    return this.#exclusive(async () => {
+      const record = this.#recordOf(this.summary, []);
+      await this.log.store.append(this.log.run, this.#tail, undefined, record);
+    });
+  }
+
+  /**
    * One batch of what is pending, `given`, and the end of the run if it is to end. Resolves to the number of
    * entries without the pending ones.
    */
   async #batch(given: readonly StreamEvent[] | Make, how: How): Promise<number> {
     const { decide, producer } = how;
     const make: Make = typeof given === "function" ? given : () => given;
-    // What was written before goes before it: the record tells of that too.
-    const pending = this.#takePending();
+    // What was written before goes before it. It is waited for by itself where nothing is tried again: with a batch of
+    // unknown outcome it would be written twice.
+    if (!how.patient) await this.#commitPending();
+    const pending = how.patient ? this.#takePending() : { lines: [], recordChanged: false };
     let events: StreamEvent[] = [];
     const draft = (at: number): Draft => {
       // Folded into a copy: what is refused has not happened.
@@ -367,7 +388,11 @@ export class Writer {
     // What is said in one go shares a batch: the first is sealed a microtask later.
     await undefined;
     try {
-      while (this.#pending.length > 0) await this.#exclusive(() => this.#commitPending());
+      while (this.#pending.length > 0) {
+        // Deltas that come meanwhile are put together.
+        if (this.#options.coalesceMs) await wait(this.#options.coalesceMs);
+        await this.#exclusive(() => this.#commitPending());
+      }
     } catch (error) {
       // Closed: `write` says so from now on, and what was not committed is not owed.
       this.#pending = [];
@@ -380,8 +405,13 @@ export class Writer {
   async #commitPending(): Promise<void> {
     const { lines, recordChanged } = this.#takePending();
     if (lines.length === 0) return;
-    const record = () => (recordChanged ? this.#recordOf(this.summary, lines) : undefined);
-    await this.#commit(() => ({ lines, record: record() }), true);
+    const summary = recordChanged ? this.summary.clone() : undefined;
+    this.#committing = summary;
+    try {
+      await this.#commit(() => ({ lines, record: summary && this.#recordOf(summary, lines) }), true);
+    } finally {
+      this.#committing = undefined;
+    }
   }
 
   #recordOf(summary: Summary, lines: readonly string[]): RunRecord {
@@ -422,8 +452,11 @@ export class Writer {
           this.#bytes += batch.text.length;
           return at;
         }
+        const known = this.#tail;
         const landed = await this.#missed(tried);
         if (landed !== undefined) return landed;
+        // Nothing was missed, and yet the log ends before this writer's place in it, or is another one.
+        if (this.#tail === known && real.seq <= known.seq) this.#lose();
       } catch (error) {
         // The answer may be all that was lost: then the batch is there.
         const landed = await this.#missed(tried).catch(() => undefined);
@@ -440,7 +473,11 @@ export class Writer {
   async #missed(tried: ReadonlyMap<string, number>): Promise<number | undefined> {
     const batches = await this.log.store.read(this.log.run, this.#tail.seq, 1024 * 1024);
     for (const batch of batches) {
-      const { by, entries, tail, producer } = openBatch(batch);
+      const { by, entries, tail, producer, before, first } = openBatch(batch);
+      if (before !== this.#tail.check || first !== this.#tail.seq + 1) {
+        this.#lose();
+        return undefined;
+      }
       if (tried.has(by)) {
         this.#tail = tail;
         this.#bytes += batch.text.length;
@@ -459,6 +496,7 @@ export class Writer {
   /** Folds an entry that is in the log already. */
   #take(entry: StoredEntry): void {
     this.summary.apply(entry.event, entry.at);
+    this.#committing?.apply(entry.event, entry.at);
     this.#tail = { seq: entry.seq, check: entry.check };
     this.#bytes += entry.json.length;
     if (isTerminal(entry.event)) this.#close();
@@ -485,6 +523,13 @@ export class Writer {
     throw new RunError("producer_gap", `${refused(this.log.run, id)}: ${why}`);
   }
 
+  /** Whether an append of a producer would leave one out, as far as is known here. */
+  #skips({ id, epoch, seq }: Producer): boolean {
+    const last = this.#producers.get(id);
+    if (!last || epoch > last.epoch) return seq > 0;
+    return epoch === last.epoch && seq > last.seq + 1;
+  }
+
   /** Where an append of a producer is in the log. */
   async #find(asked: Producer): Promise<{ readonly first: number; readonly tail: Tail } | undefined> {
     for await (const batches of this.log.batches()) {
@@ -499,6 +544,16 @@ export class Writer {
   #applied(event: StreamEvent, at: number): void {
     this.summary.apply(event, at);
     if (isTerminal(event)) this.#close();
+  }
+
+  /** The store no longer holds what was committed: nothing can be put behind it. */
+  #lose(): void {
+    if (this.#closed) return;
+    this.#closed = new RunError(
+      "log_lost",
+      `Cannot append to run "${this.log.run}": the store lost a part of its log`,
+    );
+    this.#options.onLost?.();
   }
 
   #close(why = `it ended with "${this.summary.terminal?.type}"`): void {

@@ -2,8 +2,10 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { AgentFunction, AgentLike, AgentStream, RunContext } from "../src/agent.ts";
 import { RunError } from "../src/errors.ts";
 import { createHub, type Hub, type Run } from "../src/hub.ts";
+import { EMPTY } from "../src/log.ts";
 import type { Store } from "../src/store.ts";
 import { memoryStore } from "../src/stores/memory.ts";
+import { faultyStore } from "../src/testing/faulty-store.ts";
 
 const LEASE = 3_000;
 
@@ -141,6 +143,105 @@ describe("several processes of one store", () => {
     first.goOn();
     await pass(5 * LEASE);
     expect(await second.hub.run(run.id).info()).toMatchObject({ status: "running" });
+  });
+
+  /** The store of one that keeps a record apart from its log: those with a status are lost, and then `lost` is called. */
+  function losingRecords(status: string, lost: () => void): Store {
+    const kept = store;
+    return {
+      ...faultyStore(kept, {}),
+      async append(run, expected, batch, record) {
+        if (!batch || !record?.tags.includes(`status:${status}`))
+          return kept.append(run, expected, batch, record);
+        const real = await kept.append(run, expected, batch);
+        if (real) return real;
+        lost();
+        throw new RunError("store_unavailable", "The answer was lost");
+      },
+    };
+  }
+  const listed = async (hub: Hub) => (await hub.list()).runs.map(({ status }) => status);
+
+  const says: AgentFunction = async function* says() {
+    yield { type: "text.started", id: "1" };
+    yield { type: "text.finished", id: "1" };
+  };
+  const asks: AgentFunction = async function* asks() {
+    yield { type: "approval.requested", approvalId: "a", callId: "c", name: "delete", input: {} };
+  };
+  it.each([
+    ["finished", says],
+    ["waiting", asks],
+  ])("[F96] list a run as %s whose process died between its log and its record", async (status, agent) => {
+    const kept = store;
+    store = losingRecords(status, () => first.kill());
+    const first = await start(agent);
+    store = kept;
+    const { hub } = await start();
+    const { run } = await first.hub.start({ input: "x" });
+    await pass(0.8 * LEASE);
+    const log = await hub.run(run.id).log.entries();
+    expect(await listed(hub)).toEqual(["running"]);
+    await pass(1.4 * LEASE);
+    expect(await listed(hub)).toEqual([status]);
+    expect(await hub.run(run.id).info()).toMatchObject({ status });
+    expect((await hub.list({ status: "running" })).runs).toEqual([]);
+    expect(await hub.run(run.id).log.entries()).toEqual(log);
+  });
+
+  it("[F96] find such a run also if they come later", async () => {
+    const kept = store;
+    store = losingRecords("finished", () => first.kill());
+    const first = await start(says);
+    store = kept;
+    await first.hub.start({ input: "x" });
+    await pass(2 * LEASE);
+    const { hub } = await start();
+    await pass(0.9 * LEASE);
+    expect(await listed(hub)).toEqual(["running"]);
+    await pass(0.2 * LEASE);
+    expect(await listed(hub)).toEqual(["finished"]);
+  });
+
+  it("[F96] list as ended what a producer elsewhere ended as its process died", async () => {
+    const kept = store;
+    store = losingRecords("finished", () => first.kill());
+    const first = await start();
+    store = kept;
+    const { hub } = await start();
+    const { run } = await first.hub.start({ agent: null, input: "x" });
+    void first.hub
+      .run(run.id)
+      .append([{ type: "run.finished" }])
+      .catch(() => {});
+    await pass(0.8 * LEASE);
+    expect(await listed(hub)).toEqual(["running"]);
+    await pass(1.4 * LEASE);
+    expect(await listed(hub)).toEqual(["finished"]);
+  });
+
+  it("[F96] list the run of a dead one as ended, also where the answer to its end and its record are lost", async () => {
+    const first = await start(endless);
+    let lost = 0;
+    store = losingRecords("failed", () => lost++);
+    const { hub } = await start();
+    const { run } = await first.hub.start({ input: "x" });
+    await pass(2 * LEASE);
+    first.kill();
+    await pass(1.5 * LEASE);
+    expect(lost).toBe(1);
+    expect(await listed(hub)).toEqual(["failed"]);
+    expect((await typesOf(hub.run(run.id))).filter((type) => type === "run.failed")).toHaveLength(1);
+  });
+
+  it("[F96] list a run of their own as ended, where the answer to its end and its record are lost", async () => {
+    store = losingRecords("finished", () => {});
+    const { hub } = await start(says);
+    await hub.start({ input: "x" });
+    await pass(0.1 * LEASE);
+    expect(await listed(hub)).toEqual(["running"]);
+    await pass(2.5 * LEASE);
+    expect(await listed(hub)).toEqual(["finished"]);
   });
 
   it("[F95] go on with a run whose agent says so, in the same log, and its viewers see one stream", async () => {
@@ -308,5 +409,85 @@ describe("several processes of one store", () => {
     expect(await second.hub.run(run.id).info()).toMatchObject({ status: "running" });
     await pass(4 * LEASE);
     expect(await second.hub.run(run.id).info()).toMatchObject({ error: { code: "producer_lost" } });
+  });
+});
+
+describe("a store that lost a part of a log", () => {
+  /** A store that forgets all but the first batches of its runs. */
+  async function forgetful() {
+    let store = memoryStore();
+    const wakes = new Set<() => void>();
+    const handle = new Proxy(store, {
+      get(_, name: keyof Store) {
+        if (name === "shared") return true;
+        if (name === "watch")
+          return (run: string, wake: () => void) => {
+            wakes.add(wake);
+            return store.watch(run, wake);
+          };
+        const value = store[name];
+        return typeof value === "function" ? value.bind(store) : value;
+      },
+    });
+    return {
+      store: handle,
+      async keep(run: string, batches: number) {
+        const kept = (await store.read(run, 0, 1e9)).slice(0, batches);
+        const record = await store.record(run);
+        store = memoryStore();
+        let tail = EMPTY;
+        for (const batch of kept) {
+          await store.append(run, tail, batch, record);
+          tail = batch;
+        }
+      },
+      wake: () => {
+        for (const wake of wakes) wake();
+      },
+    };
+  }
+
+  it("[F90] [F17] ends the run with what is left, instead of writing behind a hole", async () => {
+    const { store, keep } = await forgetful();
+    let say = Promise.withResolvers<void>();
+    const aborted = vi.fn();
+    const agent: AgentFunction = async function* speaker({ signal }) {
+      signal.addEventListener("abort", aborted);
+      for (let n = 0; ; n++) {
+        yield { type: "custom", name: "app.count", data: n };
+        await say.promise;
+      }
+    };
+    await using hub = await createHub({ store, agents: [agent] });
+    const { run } = await hub.start({ input: "x" });
+    for (let n = 0; n < 3; n++) {
+      await vi.waitFor(async () => expect((await store.tail(run.id)).seq).toBe(n + 2));
+      const next = say;
+      say = Promise.withResolvers();
+      next.resolve();
+    }
+    await vi.waitFor(async () => expect((await store.tail(run.id)).seq).toBe(5));
+    await keep(run.id, 2);
+    say.resolve();
+    await vi.waitFor(async () => expect((await run.log.last())?.type).toBe("run.failed"));
+    expect((await run.log.last())?.event).toMatchObject({ code: "log_lost" });
+    expect((await run.log.entries()).map(({ type }) => type)).toEqual([
+      "run.started",
+      "custom",
+      "run.failed",
+    ]);
+    expect(aborted).toHaveBeenCalled();
+  });
+
+  it("[F90] tells a producer elsewhere, and lets it go no further", async () => {
+    const { store, keep } = await forgetful();
+    await using hub = await createHub({ store });
+    const { run } = await hub.start({ agent: null, input: "x" });
+    for (let n = 0; n < 4; n++) await run.append([{ type: "custom", name: "app.count", data: n }]);
+    await keep(run.id, 3);
+    await expect(run.append([{ type: "custom", name: "app.count", data: 4 }])).rejects.toMatchObject({
+      code: "log_lost",
+    });
+    await vi.waitFor(async () => expect(await run.info()).toMatchObject({ error: { code: "log_lost" } }));
   });
 });

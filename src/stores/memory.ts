@@ -40,18 +40,23 @@ class MemoryStore implements Store {
     this.#heartbeats = new Heartbeats(now);
   }
 
-  append(run: string, expected: Tail, batch: Batch, record?: RunRecord): Promise<Tail | undefined> {
+  append(
+    run: string,
+    expected: Tail,
+    batch: Batch | undefined,
+    record?: RunRecord,
+  ): Promise<Tail | undefined> {
     return this.#inTurn("append", () => {
       const log = this.#logs.get(run) ?? { batches: [] };
       const tail = tailOf(log);
-      if (!same(tail, expected)) return tail;
-      log.batches.push(batch);
+      if (!same(tail, expected) || (!batch && tail.seq === 0)) return tail;
+      if (batch) log.batches.push(batch);
       this.#logs.set(run, log);
       if (record !== undefined) {
         if (log.record?.startedAt !== record.startedAt) this.#newest = undefined;
         log.record = { ...record, tags: [...record.tags] };
       }
-      this.#watchers.wake(run, batch);
+      if (batch) this.#watchers.wake(run, batch);
       return undefined;
     });
   }

@@ -3,10 +3,13 @@ import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect, headers } from "@nats-io/transport-node";
 import { afterAll, afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { sealBatch } from "../batch.ts";
+import { createHub } from "../hub.ts";
 import { Log, type Slice } from "../log.ts";
+import { toRecord } from "../run-info.ts";
 import type { Batch, RunRecord, Store, Tail } from "../store.ts";
 import { type NatsServer, startNats } from "../testing/nats-server.fixture.ts";
 import { testStore } from "../testing/store.ts";
+import { Writer } from "../writer.ts";
 import { type NatsStoreOptions, natsStore } from "./nats.ts";
 import { RecordIndex } from "./nats-index.ts";
 import { openStore } from "./open.ts";
@@ -279,6 +282,49 @@ else {
           expect(await again.append("r", tail, next(tail), recordOf("r", "third"))).toBeUndefined();
           expect(await again.record("r")).toEqual(recordOf("r", "third"));
           await store[Symbol.asyncDispose]();
+        }
+      },
+    );
+
+    it.each([true, false])(
+      "[F96] has a run listed as its log says, once another one has recovered it (with what it sent last: %s)",
+      async (sent) => {
+        for (let stop = 0; stop < 2; stop++) {
+          const store = await open();
+          const writer = new Writer({
+            log: new Log(store, "r"),
+            holder: "dead",
+            record: toRecord.bind(null, "r"),
+          });
+          await writer.begin({ type: "run.started", v: 1, agent: "test", input: "x" });
+          const publish = publisher.publish;
+          let published = 0;
+          const spy = vi.spyOn(publisher, "publish").mockImplementation(async function (
+            this: unknown,
+            ...args
+          ) {
+            if (published++ === stop && sent) await publish.apply(this, args);
+            if (published > stop) throw new Error("killed");
+            return publish.apply(this, args);
+          });
+          await writer.append([], { decide: () => ({ type: "run.finished", cost: 0 }) }).catch(() => {});
+          spy.mockRestore();
+          const finished = stop > 0 || sent;
+          await using again = await another(store);
+          const behind = finished && !(stop === 1 && sent);
+          expect((await again.list({ limit: 9, tag: "status:running" })).length, `stopped at ${stop}`).toBe(
+            behind || !finished ? 1 : 0,
+          );
+          await using hub = await createHub({ store: again, leaseMs: 300 });
+          const status = finished ? "finished" : "failed";
+          await eventually(() => hub.list()).toMatchObject({ runs: [{ run: "r", status }] });
+          expect(await hub.run("r").info()).toMatchObject({ status });
+          expect((await hub.list({ status: "running" })).runs).toEqual([]);
+          const record = await again.record("r");
+          // Should it live after all, what it owes does not come over what is right.
+          await store[Symbol.asyncDispose]();
+          expect(await again.record("r")).toEqual(record);
+          await eventually(() => again.list({ limit: 9 })).toEqual([record]);
         }
       },
     );

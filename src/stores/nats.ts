@@ -139,8 +139,15 @@ class NatsStore implements Store {
     );
   }
 
-  append(run: string, expected: Tail, batch: Batch, record?: RunRecord): Promise<Tail | undefined> {
-    return this.#inTurn("append", run, () => this.#append(run, expected, batch, record));
+  append(
+    run: string,
+    expected: Tail,
+    batch: Batch | undefined,
+    record?: RunRecord,
+  ): Promise<Tail | undefined> {
+    return this.#inTurn("append", run, () =>
+      batch ? this.#append(run, expected, batch, record) : this.#rewrite(run, expected, record),
+    );
   }
 
   delete(run: string, expected: Tail): Promise<boolean> {
@@ -292,6 +299,18 @@ class NatsStore implements Store {
     return tailOf(known);
   }
 
+  /** Writes the record of a log that is as its writer believes. Whoever appends meanwhile goes before it. */
+  async #rewrite(run: string, expected: Tail, record: RunRecord | undefined): Promise<Tail | undefined> {
+    if (record) this.#checkSize(record);
+    const known = await this.#last(run);
+    if (known.seq === 0 || !same(known, expected)) return tailOf(known);
+    if (!record) return undefined;
+    await this.#writeRecord(record, known.at, async ({ mark }) => mark.at <= known.at);
+    // One of this process that is owed is of this log or an earlier one, as all happens in turn.
+    this.#owed.delete(run);
+    return undefined;
+  }
+
   /** Stores what is too large for a message in several. Nothing points to them until the batch is there. */
   async #writeParts(run: string, data: Buffer, room: number): Promise<number[]> {
     const { js } = this.#publisher();
@@ -375,7 +394,10 @@ class NatsStore implements Store {
   }
 
   async #payOwed(): Promise<void> {
-    for (const [run, owed] of [...this.#owed]) await this.#keepRecord(run, owed);
+    for (const [run, owed] of [...this.#owed]) {
+      // A later append may have brought another meanwhile.
+      if (this.#owed.get(run) === owed) await this.#keepRecord(run, owed);
+    }
   }
 
   /** Writes over the record that is there if `replaces` says so. */

@@ -16,8 +16,8 @@ const HINTED_BYTES = 16 * 1024;
 
 /**
  * KEYS: the log, the run; with a record also the run's fence on a cluster, or else the indexes.
- * ARGV: the expected tail, the batch's, its text, the channel; with a record also `startedAt`, tags, text,
- * the number of the index entries, how long to keep the run in ms or nothing, and the entry or nothing.
+ * ARGV: the expected tail, the batch's and its text or nothing twice, the channel; with a record also `startedAt`, tags,
+ * text, the number of the index entries, how long to keep the run in ms or nothing, and the entry or nothing.
  *
  * Answers nothing if it is done, or what the record was if its index entries were others; a text with the real
  * tail if that is another; a number if the index entries must be written again, with no smaller number.
@@ -25,7 +25,9 @@ const HINTED_BYTES = 16 * 1024;
 export const appendScript = script(`
 local call = redis.call
 local tail = call("HGET", KEYS[2], "tail") or "0-0"
-if tail ~= ARGV[1] then return tail end
+local adds = ARGV[2] ~= ""
+if tail ~= ARGV[1] or (tail == "0-0" and not adds) then return tail end
+if adds then tail = ARGV[2] end
 local old
 if ARGV[5] then
   if ARGV[10] == "" then
@@ -36,16 +38,16 @@ if ARGV[5] then
   end
   old = call("HMGET", KEYS[2], "at", "tags", "entry")
 end
-call("XADD", KEYS[1], ARGV[2], "t", ARGV[3])
+if adds then call("XADD", KEYS[1], tail, "t", ARGV[3]) end
 if old then
-  call("HSET", KEYS[2], "tail", ARGV[2], "at", ARGV[5], "tags", ARGV[6], "text", ARGV[7], "entry", ARGV[8])
+  call("HSET", KEYS[2], "tail", tail, "at", ARGV[5], "tags", ARGV[6], "text", ARGV[7], "entry", ARGV[8])
   if ARGV[9] ~= "" then
     for key = 1, 2 do call("PEXPIRE", KEYS[key], ARGV[9]) end
   end
 else
-  call("HSET", KEYS[2], "tail", ARGV[2])
+  call("HSET", KEYS[2], "tail", tail)
 end
-call("PUBLISH", ARGV[4], #ARGV[3] > ${HINTED_BYTES} and ARGV[2] or ARGV[2] .. "\\n" .. ARGV[3])
+if adds then call("PUBLISH", ARGV[4], #ARGV[3] > ${HINTED_BYTES} and tail or tail .. "\\n" .. ARGV[3]) end
 if old and old[1] and (old[1] ~= ARGV[5] or old[2] ~= ARGV[6] or old[3] ~= ARGV[8]) then return old end
 return nil`);
 

@@ -377,6 +377,9 @@ withServer("redisStore", () => {
         next(ended!),
         recordOf("ended", 2, "status:failed", "thread:t", "gone"),
       );
+      const [behind] = await fill(store, "behind", 1, recordOf("behind", 3, "status:running", "thread:t"));
+      await store.append("behind", behind!, undefined, recordOf("behind", 3, "status:failed", "gone"));
+      await expect.poll(() => store.tail("behind")).toEqual(start);
       await expect.poll(() => store.tail("ended")).toEqual(start);
       expect(await store.record("ended")).toBeUndefined();
       expect(await store.read("ended", 0, 1000)).toEqual([]);

@@ -129,9 +129,15 @@ class RedisStore implements Store {
     this.#keepEndedMs = keepEndedMs;
   }
 
-  async append(run: string, expected: Tail, batch: Batch, record?: RunRecord): Promise<Tail | undefined> {
+  async append(
+    run: string,
+    expected: Tail,
+    batch: Batch | undefined,
+    record?: RunRecord,
+  ): Promise<Tail | undefined> {
     const keys = [this.#logKey(run), this.#runKey(run)];
-    const args = [formatTail(expected), formatTail(batch), batch.text, this.#channel + run];
+    const added = batch ? [formatTail(batch), batch.text] : ["", ""];
+    const args = [formatTail(expected), ...added, this.#channel + run];
     return this.#try("append", async () => {
       if (!record) {
         const answer = await this.#inTurn(run, () => this.#connection.run(appendScript, keys, args));

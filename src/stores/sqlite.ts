@@ -93,12 +93,13 @@ interface Job<Answer> {
 }
 
 interface Append extends Job<Tail | undefined> {
-  readonly batch: Batch;
+  readonly doing: "append";
+  readonly batch: Batch | undefined;
   readonly record: RunRecord | undefined;
 }
 
 interface Delete extends Job<boolean> {
-  readonly batch?: undefined;
+  readonly doing: "delete";
 }
 
 /** A record with one of these tags is that of a run to which nothing more is appended. */
@@ -151,15 +152,21 @@ class SqliteStore implements Store {
     });
   }
 
-  append(run: string, expected: Tail, batch: Batch, record?: RunRecord): Promise<Tail | undefined> {
+  append(
+    run: string,
+    expected: Tail,
+    batch: Batch | undefined,
+    record?: RunRecord,
+  ): Promise<Tail | undefined> {
+    const doing = "append";
     return new Promise((resolve, reject) => {
-      this.#enqueue({ run, expected, batch, record, resolve, reject, conflict: undefined });
+      this.#enqueue({ doing, run, expected, batch, record, resolve, reject, conflict: undefined });
     });
   }
 
   delete(run: string, expected: Tail): Promise<boolean> {
     return new Promise((resolve, reject) => {
-      this.#enqueue({ run, expected, resolve, reject, conflict: undefined });
+      this.#enqueue({ doing: "delete", run, expected, resolve, reject, conflict: undefined });
     });
   }
 
@@ -238,7 +245,7 @@ class SqliteStore implements Store {
 
   #enqueue(job: Append | Delete): void {
     if (this.#disposed) {
-      job.reject(closed(job.batch === undefined ? "delete" : "append"));
+      job.reject(closed(job.doing));
       return;
     }
     this.#queue.push(job);
@@ -272,10 +279,14 @@ class SqliteStore implements Store {
         job.conflict = undefined;
         if (draft.seq !== job.expected.seq || draft.check !== job.expected.check) {
           job.conflict = { seq: draft.seq, check: draft.check };
-        } else if (job.batch === undefined) {
+        } else if (job.doing === "delete") {
           this.#delete(job.run, draft);
-        } else {
-          this.#append(job, draft);
+        } else if (job.batch !== undefined) {
+          this.#append(job.run, job.batch, job.record, draft);
+        } else if (draft.no === undefined) {
+          job.conflict = { seq: 0, check: 0 };
+        } else if (job.record !== undefined) {
+          this.#writeRecord(draft.no, job.run, job.record);
         }
       }
       if (jobs.some(isAppend)) indexed = this.#index(this.#indexEvery);
@@ -295,13 +306,15 @@ class SqliteStore implements Store {
     for (const run of indexed) this.#forget(run);
     for (const [run, draft] of drafts) this.#keep(run, draft, since);
     for (const job of jobs) {
-      if (job.batch === undefined) job.resolve(job.conflict === undefined);
+      if (job.doing === "delete") job.resolve(job.conflict === undefined);
       else job.resolve(job.conflict);
-      if (job.conflict === undefined) this.#watchers.wake(job.run, job.batch);
+      if (job.conflict !== undefined) continue;
+      if (job.doing === "delete") this.#watchers.wake(job.run);
+      else if (job.batch !== undefined) this.#watchers.wake(job.run, job.batch);
     }
   }
 
-  #append({ run, batch, record }: Append, draft: Draft): void {
+  #append(run: string, batch: Batch, record: RunRecord | undefined, draft: Draft): void {
     if (draft.no === undefined) {
       draft.no = ++this.#lastNo;
       this.#sql.insertRun.run(draft.no, run);
@@ -527,7 +540,7 @@ class SqliteStore implements Store {
 }
 
 function isAppend(job: Append | Delete): job is Append {
-  return job.batch !== undefined;
+  return job.doing === "append";
 }
 
 function closed(doing: string): RunError {

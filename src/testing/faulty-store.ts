@@ -14,7 +14,7 @@ export function faultyStore(store: Store, { loseAnswer, refuse, loseHints }: Fau
   return {
     durability: store.durability,
     shared: store.shared,
-    async append(run: string, expected: Tail, batch: Batch, record?: RunRecord) {
+    async append(run: string, expected: Tail, batch: Batch | undefined, record?: RunRecord) {
       if (refuse?.()) throw new Error("The store refused the append");
       const lost = loseAnswer?.() ?? false;
       const result = await store.append(run, expected, batch, record);

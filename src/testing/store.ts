@@ -236,6 +236,89 @@ export function testStore(name: string, suite: StoreSuite): void {
         expect(await store.list({ limit: 10 })).toEqual([recordOf("r", 5, ["a"], "third")]);
       });
 
+      it("[F99] rewrites the record alone where the log ends as expected: lists and tags follow, the log stays", async () => {
+        const store = await open();
+        const batches = chain([1, 2]);
+        await write(store, "other", chain([1]), recordOf("other", 5, ["a", "b"]));
+        await write(store, "r", batches, recordOf("r", 1, ["a", "b"], "old"));
+        const tail = tailOf(batches[1]!);
+        for (const record of [
+          recordOf("r", 1, ["a", "b"], "other text"),
+          recordOf("r", 1, ["b", "c"], "other tags"),
+          recordOf("r", 9, ["b"], "other place"),
+          recordOf("r", 9, ["b"], "again"),
+        ]) {
+          expect(await store.append("r", tail, undefined, record)).toBeUndefined();
+          expect(await store.record("r")).toEqual(record);
+          const all = [record, recordOf("other", 5, ["a", "b"])].sort(newestFirst);
+          expect(await store.list({ limit: 9 })).toEqual(all);
+          for (const tag of ["a", "b", "c"]) {
+            const tagged = all.filter(({ tags }) => tags.includes(tag));
+            expect(await store.list({ limit: 9, tag }), tag).toEqual(tagged);
+          }
+        }
+        expect(await store.tail("r")).toEqual(tail);
+        expect(await store.read("r", 0, 1e6)).toEqual(batches);
+        expect(await store.append("r", tail, next(tail, 1))).toBeUndefined();
+      });
+
+      it("gives a log that had none a record, and changes nothing where there is neither batch nor record", async () => {
+        const store = await open();
+        const batches = chain([1, 1]);
+        await write(store, "r", batches);
+        expect(await store.append("r", batches[1]!, undefined)).toBeUndefined();
+        expect(await store.record("r")).toBeUndefined();
+        expect(await store.append("r", batches[1]!, undefined, recordOf("r", 1, ["a"]))).toBeUndefined();
+        expect(await store.append("r", batches[1]!, undefined)).toBeUndefined();
+        expect(await store.append("r", batches[0]!, undefined)).toEqual(tailOf(batches[1]!));
+        expect(await store.list({ limit: 9, tag: "a" })).toEqual([recordOf("r", 1, ["a"])]);
+        expect(await store.read("r", 0, 1e6)).toEqual(batches);
+      });
+
+      it("refuses a record alone where the log ends elsewhere or is empty, and says where that is", async () => {
+        const store = await open();
+        const batches = chain([2, 2]);
+        await write(store, "r", batches, recordOf("r", 1, ["a"]));
+        const tail = tailOf(batches[1]!);
+        const other = recordOf("r", 2, ["b"]);
+        const wrong: Tail[] = [start, tailOf(batches[0]!), next(tail, 1), { ...tail, check: tail.check ^ 1 }];
+        for (const expected of wrong) {
+          expect(await store.append("r", tailOf(expected), undefined, other)).toEqual(tail);
+        }
+        for (const expected of [start, tail]) {
+          expect(await store.append("empty", expected, undefined, recordOf("empty", 2, ["b"]))).toEqual(
+            start,
+          );
+        }
+        expect(await store.record("r")).toEqual(recordOf("r", 1, ["a"]));
+        expect(await store.record("empty")).toBeUndefined();
+        expect(await store.tail("empty")).toEqual(start);
+        expect(await store.list({ limit: 9 })).toEqual([recordOf("r", 1, ["a"])]);
+        expect(await store.list({ limit: 9, tag: "b" })).toEqual([]);
+        expect(await store.delete("r", tail)).toBe(true);
+        expect(await store.append("r", tail, undefined, other)).toEqual(start);
+        expect(await store.list({ limit: 9 })).toEqual([]);
+      });
+
+      it("decides a record alone against what is asked for at the same time by which came first", async () => {
+        const store = await open();
+        const [one, two] = chain([1, 1]);
+        const answers = await Promise.all([
+          store.append("r", start, one!, recordOf("r", 1, ["a"])),
+          store.append("r", one!, undefined, recordOf("r", 1, ["b"])),
+          store.append("r", one!, two!),
+          store.append("r", one!, undefined, recordOf("r", 1, ["c"])),
+          store.append("gone", start, one!, recordOf("gone", 1, ["b"])),
+          store.delete("gone", one!),
+          store.append("gone", one!, undefined, recordOf("gone", 1, ["b"])),
+        ]);
+        const [done, elsewhere] = [undefined, tailOf(two!)];
+        expect(answers).toEqual([done, done, done, elsewhere, done, true, start]);
+        expect(await store.record("r")).toEqual(recordOf("r", 1, ["b"]));
+        expect(await store.list({ limit: 9, tag: "b" })).toEqual([recordOf("r", 1, ["b"])]);
+        expect(await store.list({ limit: 9 })).toEqual([recordOf("r", 1, ["b"])]);
+      });
+
       it("does not list a run without a record", async () => {
         const store = await open();
         await write(store, "r", chain([1]));
@@ -576,6 +659,9 @@ export function testStore(name: string, suite: StoreSuite): void {
           )
           .map((values) => new AppendCommand(...values)),
         fc
+          .tuple(runs, fc.constantFrom<Place>("tail", "tail", "tail", "stale", "ahead", "other"), record)
+          .map((values) => new RecordCommand(...values)),
+        fc
           .array(fc.tuple(runs, fc.nat(3)), { minLength: 2, maxLength: 12 })
           .map((many) => new TickCommand(many)),
         fc
@@ -734,6 +820,40 @@ class AppendCommand implements Command {
   }
   toString() {
     return `append(${this.#run}, ${this.#place}, ${1 + this.#extra}, ${JSON.stringify(this.#record)})`;
+  }
+}
+
+/** The record alone. */
+class RecordCommand implements Command {
+  readonly #run: string;
+  readonly #place: Place;
+  readonly #record: { startedAt: number; tags: string[] } | undefined;
+
+  constructor(run: string, place: Place, record: { startedAt: number; tags: string[] } | undefined) {
+    this.#run = run;
+    this.#place = place;
+    this.#record = record;
+  }
+  check() {
+    return true;
+  }
+  async run(model: Model, { store }: Real) {
+    const log = logOf(model, this.#run);
+    const tail = tailOf(log.batches.at(-1) ?? start);
+    const record =
+      this.#record && recordOf(this.#run, this.#record.startedAt, this.#record.tags, `for ${tail.seq}`);
+    const answer = await store.append(this.#run, expectedAt(this.#place, tail), undefined, record);
+    if (this.#place === "tail" && tail.seq > 0) {
+      expect(answer).toBeUndefined();
+      model.set(this.#run, { ...log, record: record ?? log.record });
+    } else {
+      expect(answer).toEqual(tail);
+    }
+    expect(await store.tail(this.#run)).toEqual(tail);
+    expect(await store.record(this.#run)).toEqual(logOf(model, this.#run).record);
+  }
+  toString() {
+    return `record(${this.#run}, ${this.#place}, ${JSON.stringify(this.#record)})`;
   }
 }
 

@@ -36,7 +36,7 @@ export function plantedStore(real: Store, plant?: string): Store {
     shared: real.shared,
     async append(run, expected, batch, record) {
       // Runs of an earlier process are as they are.
-      if (expected.seq > 0 && !began.has(run)) return real.append(run, expected, batch, record);
+      if (!batch || (expected.seq > 0 && !began.has(run))) return real.append(run, expected, batch, record);
       const conflict = await front.append(run, expected, batch, record);
       if (conflict) return conflict;
       began.add(run);

@@ -37,6 +37,7 @@ const kinds: Record<ErrorCode, "malformed" | "no_task" | "unsupported" | "intern
   run_owned: "unsupported",
   producer_gap: "unsupported",
   producer_fenced: "unsupported",
+  log_lost: "internal",
   thread_busy: "unsupported",
   method_not_allowed: "unsupported",
   unauthorized: "internal",

@@ -24,6 +24,7 @@ const counted = [
   "kill-server-redis",
   "kill-server-nats",
   "kill-redis-always",
+  "kill-redis-everysec",
   "producer-lost",
   "zombies",
   "lost-answers",

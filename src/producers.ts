@@ -132,13 +132,13 @@ export class Producers {
     return writer;
   }
 
-  #renew(writer: Writer): void {
+  #renew(writer: Writer, ms = leaseOf(writer)): void {
     const { run } = writer.log;
     const produced = this.#produced.get(run);
     if (!produced) return;
     clearTimeout(produced.timer);
     produced.watch ??= writer.watch();
-    produced.timer = setTimeout(() => void this.#lapse(writer), leaseOf(writer)).unref();
+    produced.timer = setTimeout(() => void this.#lapse(writer), ms).unref();
   }
 
   async #lapse(writer: Writer): Promise<void> {
@@ -147,7 +147,8 @@ export class Producers {
     // Nobody is dead for a store that cannot be asked.
     const alive = await this.#options.alive().catch(() => [name]);
     if (!this.#produced.has(run)) return;
-    if (alive.includes(name)) return this.#renew(writer);
+    // When it said so is not known here: looked at again before another lease is over.
+    if (alive.includes(name)) return this.#renew(writer, leaseOf(writer) / 10);
     this.release(run);
     this.#options.onLost(writer);
   }

@@ -390,12 +390,12 @@ describe("several processes of one store", () => {
     const [first, second] = [await start(), await start()];
     const { run } = await first.hub.start({ agent: null, input: "x", leaseMs: 2_000 });
     const at = (hub: Hub) => hub.run(run.id);
-    for (let time = 0; time < 10; time++) {
+    for (let time = 0; time < 11; time++) {
       await pass(1_500);
       await at(second.hub).append(time % 2 === 0 ? [] : [{ type: "custom", name: "app.tick", data: time }]);
     }
     expect(await at(first.hub).info()).toMatchObject({ status: "running" });
-    await pass(4_500);
+    await pass(2_500);
     expect(await at(first.hub).info()).toMatchObject({ error: { code: "producer_lost" } });
   });
 

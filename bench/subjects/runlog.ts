@@ -1,0 +1,74 @@
+/** Runlog as its users run it: agents that yield events, a store, and `listen`. */
+import type { AgentStream, RunContext } from "../../src/agent.ts";
+import { createHub } from "../../src/hub.ts";
+import { listen } from "../../src/server/listen.ts";
+import { openStore } from "../../src/stores/open.ts";
+import type { BenchEvent } from "../event.ts";
+import type { OpenSubject } from "./subject.ts";
+
+export const open: OpenSubject = async ({ runs, store: url }) => {
+  const feeds = Array.from({ length: runs }, () => new Feed());
+  async function* agent({ input }: RunContext): AgentStream {
+    yield* feeds[Number(input)]!;
+  }
+  const store = await openStore(url);
+  const hub = await createHub({ store, agents: [agent] });
+  const { url: base } = await listen({ hub, port: 0 });
+  const started = await Promise.all(feeds.map((_, run) => hub.start({ input: String(run) })));
+  const ids = started.map(({ run }) => run.id);
+  return {
+    port: Number(new URL(base).port),
+    paths: ids.map((id) => `/runs/${id}/events`),
+    socket: {
+      path: "/ws",
+      protocol: "runlog.1",
+      subscribe: ids.map((run) => JSON.stringify({ type: "subscribe", id: "s", run })),
+    },
+    tick: (run, events) => feeds[run]!.push(events),
+    async fill(events) {
+      const { run } = started[0]!;
+      const seen = (async () => {
+        let count = 0;
+        for await (const { entries } of run.follow()) count += entries?.length ?? 0;
+        if (count !== events.length + 2) throw new Error(`The log has ${count} entries`);
+      })();
+      // Each has a batch of its own, as the chunks of a model do.
+      for (const event of events) {
+        feeds[0]!.push([event]);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      feeds[0]!.end();
+      await seen;
+    },
+  };
+};
+
+/** Events that are pushed by one side and iterated by the other. */
+class Feed implements AsyncIterable<BenchEvent> {
+  #events: BenchEvent[] = [];
+  #wake: (() => void) | undefined;
+  #ended = false;
+
+  push(events: readonly BenchEvent[]): void {
+    for (const event of events) this.#events.push(event);
+    this.#wake?.();
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#wake?.();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<BenchEvent, void, undefined> {
+    while (true) {
+      const events = this.#events;
+      this.#events = [];
+      yield* events;
+      if (this.#events.length > 0) continue;
+      if (this.#ended) return;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+}

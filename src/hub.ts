@@ -120,8 +120,8 @@ export class Hub implements AsyncDisposable {
       store: this.store,
       holder: this.holder,
       leaseMs,
-      onScan: (alive) => this.#endDead("status:running", (owner) => !alive.has(owner)),
-      onDead: (holder) => this.#endDead(ownerTag(holder), (owner) => owner === holder),
+      onScan: () => this.#endDead("status:running"),
+      onDead: (holder) => this.#endDead(ownerTag(holder)),
       onOwn: () => this.#endIdle(),
       onTrouble: (error) => this.#report(error, ""),
     });
@@ -447,19 +447,19 @@ export class Hub implements AsyncDisposable {
   }
 
   /** Looks at the runs with a tag, and ends those whose owner is dead. */
-  async #endDead(tag: string, isDead: (owner: string) => boolean): Promise<void> {
+  async #endDead(tag: string): Promise<void> {
     let before: RunRecord | undefined;
     while (true) {
       const records = await this.store.list({ tag, limit: 100, ...(before && { before }) });
       for (const record of records) {
         const { info, owner } = fromRecord(record);
-        if (owner === this.holder || !isDead(owner)) continue;
+        if (!this.#lease.isDead(owner)) continue;
         // A producer elsewhere outlives this process: its lease begins anew.
         if (info.agent === null) await this.#correct(await this.#producers.watch(info.run));
         else {
           const writer = await this.#open(info.run);
           // Another process may have taken it over since it was listed.
-          if (writer.owner !== this.holder && isDead(writer.owner)) await this.#endLost(writer);
+          if (this.#lease.isDead(writer.owner)) await this.#endLost(writer);
         }
       }
       before = records.at(-1);

@@ -6,8 +6,8 @@ export interface LeaseOptions {
   readonly holder: string;
   /** How long a process may be out of touch with the store before others may call it dead, in ms. */
   readonly leaseMs: number;
-  /** Looks at every run: whoever holds one and is not among `alive` is dead. */
-  readonly onScan: (alive: ReadonlySet<string>) => Promise<unknown>;
+  /** Looks at every run: some may be held by a process that is dead. */
+  readonly onScan: () => Promise<unknown>;
   /** Looks at the runs of a process that was alive and is no more. */
   readonly onDead: (holder: string) => Promise<unknown>;
   /** Looks at the runs of this process itself, once in a lease. */
@@ -27,12 +27,16 @@ export class Lease {
   /** Since when this process has been in touch without a break, and when it last was; by a clock that never jumps. */
   #since: number | undefined;
   #last: number | undefined;
+  /** Who was alive by the last answer. */
+  #alive: ReadonlySet<string> = new Set();
+  /** Who was, and whose runs are to be looked at once they are not. */
+  #known = new Set<string>();
   #scanned = false;
   /** When this process last looked at its own runs. */
   #looked = Number.NEGATIVE_INFINITY;
-  /** Who was alive when this was last looked at. */
-  #known: ReadonlySet<string> = new Set();
   #beating: Promise<void> = Promise.resolve();
+  /** Looking at runs takes its time, in which the beat goes on: it says whether what was judged still holds. */
+  #looking: Promise<void> | undefined;
 
   constructor(options: LeaseOptions) {
     this.#options = options;
@@ -51,6 +55,12 @@ export class Lease {
     };
     await this.#beat();
     this.#timer ??= setTimeout(beat, every).unref();
+    if (!store.shared) await this.#looking;
+  }
+
+  /** Whether a process is dead, as far as this one may judge at this moment. */
+  isDead(holder: string): boolean {
+    return this.#mayJudge && holder !== this.#options.holder && !this.#alive.has(holder);
   }
 
   /** Ends it: others need not wait for the lease to run out. */
@@ -58,44 +68,65 @@ export class Lease {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     await this.#beating;
+    this.#since = undefined;
+    await this.#looking?.catch(() => {});
     if (this.#last !== undefined) await this.#options.store.beat(this.#options.holder, 0);
   }
 
   async #beat(): Promise<void> {
+    const { store, holder, leaseMs } = this.#options;
+    // Who is alive was true between this and the answer.
+    const asked = performance.now();
+    let alive: readonly string[];
     try {
-      await this.#look();
+      alive = await store.beat(holder, leaseMs);
     } catch (error) {
       this.#since = undefined;
       throw error;
     }
-  }
-
-  async #look(): Promise<void> {
-    const { store, holder, leaseMs, onScan, onDead, onOwn } = this.#options;
-    // Who is alive was true between this and the answer.
-    const asked = performance.now();
-    const alive = new Set(await store.beat(holder, leaseMs));
     const now = performance.now();
     // Whoever was stopped for so long knows nothing of the others.
     if (this.#last !== undefined && now - this.#last >= leaseMs) this.#since = undefined;
     this.#last = asked;
+    this.#alive = new Set(alive);
     if (this.#since === undefined) {
       this.#since = now;
       this.#scanned = false;
     }
-    if (store.shared && asked - this.#since < leaseMs) {
-      this.#known = alive;
-    } else if (!this.#scanned) {
-      await onScan(alive);
-      this.#scanned = true;
-      this.#known = alive;
+    if (!this.#scanned) this.#known = new Set(alive);
+    if (!this.#mayJudge || this.#looking) return;
+    this.#looking = this.#look().finally(() => {
+      this.#looking = undefined;
+    });
+    // Who starts waits for it, or nobody does.
+    this.#looking.catch(this.#options.onTrouble);
+  }
+
+  /** In touch for a whole lease, and lately. Where nobody else writes there is nothing to wait for. */
+  get #mayJudge(): boolean {
+    const { store, leaseMs } = this.#options;
+    if (this.#since === undefined || this.#last === undefined) return false;
+    if (!store.shared) return true;
+    return this.#last - this.#since >= leaseMs && performance.now() - this.#last < leaseMs / 2;
+  }
+
+  async #look(): Promise<void> {
+    const { store, leaseMs, onScan, onDead, onOwn } = this.#options;
+    const since = this.#since;
+    if (!this.#scanned) {
+      await onScan();
+      // After a break in between all has to be looked at again.
+      this.#scanned = this.#since === since;
     } else if (store.shared) {
-      for (const other of this.#known) if (!alive.has(other)) await onDead(other);
-      this.#known = alive;
+      for (const other of this.#known) {
+        if (!this.isDead(other)) continue;
+        await onDead(other);
+        if (this.isDead(other)) this.#known.delete(other);
+      }
+      for (const other of this.#alive) this.#known.add(other);
     }
-    if (now - this.#looked >= leaseMs) {
-      this.#looked = now;
-      await onOwn();
-    }
+    if (performance.now() - this.#looked < leaseMs) return;
+    this.#looked = performance.now();
+    await onOwn();
   }
 }

@@ -114,7 +114,7 @@ export class Hub implements AsyncDisposable {
       open: (id) => this.#open(id),
       onLost: (writer) => void this.#endLost(writer).catch((error) => this.#report(error, writer.log.run)),
       beat: async (producer, ms) => this.store.shared && this.store.beat(producer, ms),
-      alive: async () => (this.store.shared ? this.store.beat(this.holder, leaseMs) : []),
+      alive: async () => (this.store.shared ? this.#lease.beat() : []),
     });
     this.#lease = new Lease({
       store: this.store,
@@ -459,7 +459,8 @@ export class Hub implements AsyncDisposable {
         else {
           const writer = await this.#open(info.run);
           // Another process may have taken it over since it was listed.
-          if (this.#lease.isDead(writer.owner)) await this.#endLost(writer);
+          const isLost = () => this.#lease.isDead(writer.owner);
+          if (isLost()) await this.#endLost(writer, isLost);
         }
       }
       before = records.at(-1);
@@ -494,8 +495,8 @@ export class Hub implements AsyncDisposable {
    * Ends a run whose process is gone, or goes on with it. One that has ended, or waits, stays as it is, and lists say so
    * from then on.
    */
-  async #endLost(writer: Writer): Promise<void> {
-    await this.#endOrGoOn(writer);
+  async #endLost(writer: Writer, isLost: () => boolean = () => true): Promise<void> {
+    await this.#endOrGoOn(writer, isLost);
     // Also after an end that was written here: of an append whose answer was lost, the record may be missing.
     await this.#correct(writer);
   }
@@ -511,7 +512,7 @@ export class Hub implements AsyncDisposable {
     if (record && fromRecord(record).info.status !== status) await writer.describe();
   }
 
-  async #endOrGoOn(writer: Writer): Promise<void> {
+  async #endOrGoOn(writer: Writer, isLost: () => boolean): Promise<void> {
     const { terminal, waiting, cancel, started, resumes } = writer.summary;
     if (terminal || waiting) return;
     if (cancel) return this.#endCancelled(writer);
@@ -525,11 +526,16 @@ export class Hub implements AsyncDisposable {
         return;
       }
     }
-    await writer.end((summary) => {
-      // A cancel may have come since it was looked at.
-      return summary.cancel
-        ? summary.cancelled()
-        : { type: "run.failed", ...producerLost, ...summary.totals };
+    let lost = true;
+    const ended = writer.end((summary) => {
+      // Time goes by until the store takes it, and what was lost may have been found.
+      lost = isLost() && !summary.waiting;
+      if (!lost) throw new Error("It is not lost any more");
+      if (summary.cancel) return summary.cancelled();
+      return { type: "run.failed", ...producerLost, ...summary.totals };
+    });
+    await ended.catch((error) => {
+      if (lost) throw error;
     });
   }
 

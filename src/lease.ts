@@ -48,12 +48,12 @@ export class Lease {
     // Often, where others wait for it: a death is noticed at most one beat after its lease.
     const every = store.shared ? Math.min(leaseMs / 30, 1_000) : leaseMs / 3;
     const beat = () => {
-      this.#beating = this.#beat().catch(onTrouble);
+      this.#beating = this.beat().then(() => {}, onTrouble);
       void this.#beating.then(() => {
         if (this.#timer) this.#timer = setTimeout(beat, every).unref();
       });
     };
-    await this.#beat();
+    await this.beat();
     this.#timer ??= setTimeout(beat, every).unref();
     if (!store.shared) await this.#looking;
   }
@@ -73,7 +73,8 @@ export class Lease {
     if (this.#last !== undefined) await this.#options.store.beat(this.#options.holder, 0);
   }
 
-  async #beat(): Promise<void> {
+  /** Keeps this process known as alive, and resolves to who is. Rejects if the store cannot be asked. */
+  async beat(): Promise<readonly string[]> {
     const { store, holder, leaseMs } = this.#options;
     // Who is alive was true between this and the answer.
     const asked = performance.now();
@@ -94,12 +95,16 @@ export class Lease {
       this.#scanned = false;
     }
     if (!this.#scanned) this.#known = new Set(alive);
-    if (!this.#mayJudge || this.#looking) return;
+    if (!this.#mayJudge || this.#looking) return alive;
     this.#looking = this.#look().finally(() => {
       this.#looking = undefined;
     });
-    // Who starts waits for it, or nobody does.
-    this.#looking.catch(this.#options.onTrouble);
+    // Trouble with the store in between is a break, too. Who starts waits for it, or nobody does.
+    this.#looking.catch((error) => {
+      this.#since = undefined;
+      this.#options.onTrouble(error);
+    });
+    return alive;
   }
 
   /** In touch for a whole lease, and lately. Where nobody else writes there is nothing to wait for. */

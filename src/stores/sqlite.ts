@@ -8,6 +8,9 @@ import { SqliteCompaction } from "./sqlite-compaction.ts";
 import { openSqliteFile, type SqliteFile, sqliteError } from "./sqlite-file.ts";
 import { unpackBatches } from "./sqlite-pack.ts";
 
+/** How many rows are read in one go, at most. */
+const TOGETHER = 64;
+
 export interface SqliteStoreOptions {
   /**
    * `full` waits for the disk at each commit and survives power loss; `normal` does not, and survives the end
@@ -431,7 +434,33 @@ class SqliteStore implements Store {
       for (const batch of unpackBatches(bytes as Uint8Array, tail)) if (batch.seq > after) yield batch;
       position = tail.seq;
     }
+    let first = 0;
+    let next = 0;
+    // Rows that lie behind each other are read in one go: a third of the cost of each by itself.
     for (const id of this.#idsAfter(no, run, position)) {
+      if (id === next && next - first < TOGETHER) next++;
+      else {
+        yield* this.#rows(first, next);
+        first = id;
+        next = id + 1;
+      }
+    }
+    yield* this.#rows(first, next);
+  }
+
+  /** The batches of rows from `first` to before `next`. */
+  *#rows(first: number, next: number): Generator<Batch> {
+    let id = first;
+    if (next - first > 1) {
+      for (const row of this.#sql.rows.iterate(first, next)) {
+        // One is missing: told below.
+        if (row.id !== id) break;
+        const { seq, check, text } = row as unknown as Batch;
+        yield { seq, check, text };
+        id++;
+      }
+    }
+    for (; id < next; id++) {
       const { seq, check, text } = this.#row(id) as unknown as Batch;
       yield { seq, check, text };
     }
@@ -587,6 +616,7 @@ function prepare({ db }: SqliteFile) {
 
     insert: db.prepare('INSERT INTO batches (id, run, seq, "check", text) VALUES (?, ?, ?, ?, ?)'),
     row: db.prepare('SELECT seq, "check", text FROM batches WHERE id = ?'),
+    rows: db.prepare('SELECT id, seq, "check", text FROM batches WHERE id >= ? AND id < ? ORDER BY id'),
     rowsFrom: db.prepare('SELECT id, run AS no, seq, "check" FROM batches WHERE id > ? ORDER BY id'),
     deleteRow: db.prepare("DELETE FROM batches WHERE id = ?"),
 

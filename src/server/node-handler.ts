@@ -23,6 +23,8 @@ export function nodeHandler(
       if (!live || request.method === "HEAD") return response;
       outgoing.writeHead(response.status, Object.fromEntries(response.headers));
       outgoing.flushHeaders();
+      // Nobody will read it: it lets go of what it listens to.
+      void response.body?.cancel();
       // What fails is the connection's: it broke off, and its client comes back.
       void writeDirect(outgoing, live.source, { ...live, channels }).catch(() => {});
       return RESPONSE_ALREADY_SENT;

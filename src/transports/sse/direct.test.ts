@@ -1,7 +1,7 @@
 import { createServer, request, type ServerResponse } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import fc from "fast-check";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import type { AgentStream, RunContext } from "../../agent.ts";
 import { createHub } from "../../hub.ts";
 import { createApp } from "../../server/app.ts";
@@ -10,7 +10,13 @@ import { memoryStore } from "../../stores/memory.ts";
 import { encodeSse } from "./direct.ts";
 
 /** A server of one run, whose agent says a number for each message it gets, and ends with "end". */
-async function serve(around: (outgoing: ServerResponse) => void = () => {}) {
+async function serve({
+  around = () => {},
+  stopping,
+}: {
+  around?: (outgoing: ServerResponse) => void;
+  stopping?: AbortSignal;
+} = {}) {
   async function* counter(context: RunContext): AgentStream {
     for (let n = 1; ; n++) {
       let said = context.takeMessages();
@@ -24,7 +30,7 @@ async function serve(around: (outgoing: ServerResponse) => void = () => {}) {
     }
   }
   const hub = await createHub({ store: memoryStore(), agents: [counter] });
-  const handle = nodeHandler(createApp({ hub }));
+  const handle = nodeHandler(createApp({ hub, ...(stopping && { stopping }) }));
   const server = createServer((incoming, outgoing) => {
     around(outgoing);
     void handle(incoming, outgoing);
@@ -122,14 +128,35 @@ describe("writing straight to sockets", () => {
     expect(rest.join("")).not.toContain("\r\n");
   });
 
+  it("leaves nothing behind that listens for the server's stop", async () => {
+    const { signal } = new AbortController();
+    const listening = new Set<unknown>();
+    const { addEventListener, removeEventListener } = signal;
+    signal.addEventListener = (...given: Parameters<typeof addEventListener>) => {
+      listening.add(given[1]);
+      addEventListener.apply(signal, given);
+    };
+    signal.removeEventListener = (...given: Parameters<typeof removeEventListener>) => {
+      listening.delete(given[1]);
+      removeEventListener.apply(signal, given);
+    };
+    const { read, tell } = await serve({ stopping: signal });
+    const reading = [read(), read(), read()];
+    await tell("end");
+    await Promise.all(reading);
+    await vi.waitFor(() => expect(listening.size).toBe(0));
+  });
+
   it("goes past nothing that was put around a response", async () => {
     const written: string[] = [];
-    const { read, tell } = await serve((outgoing) => {
-      const { write } = outgoing;
-      outgoing.write = (chunk: Buffer) => {
-        written.push(String(chunk));
-        return write.call(outgoing, chunk, "utf8");
-      };
+    const { read, tell } = await serve({
+      around: (outgoing) => {
+        const { write } = outgoing;
+        outgoing.write = (chunk: Buffer) => {
+          written.push(String(chunk));
+          return write.call(outgoing, chunk, "utf8");
+        };
+      },
     });
     const reading = read();
     await tell("end");

@@ -5,7 +5,7 @@ import { isTerminalType } from "../../events.ts";
 import { EMPTY } from "../../log.ts";
 import type { Tail } from "../../store.ts";
 import { addFrames, type Frame, type Frames, type LiveSource, resetFrame } from "../../view.ts";
-import { formatFrame, formatRetry, HEARTBEAT } from "./format.ts";
+import { formatComeBack, formatFrame, formatRetry, HEARTBEAT } from "./format.ts";
 
 /** More than this is not written to a connection that does not read: it is given the rest from the store later. */
 const MOST_UNREAD = 256 * 1024;
@@ -109,9 +109,7 @@ class Connection implements ChannelViewer<SseBytes> {
     try {
       this.#write(encodeSse(formatRetry(retryMs)));
       await this.#serve();
-      // All viewers of a server that stops come back: not all in the same moment.
-      if (this.#stopping)
-        this.#write(encodeSse(formatRetry(Math.round(retryMs * (0.5 + 2 * Math.random())))));
+      if (this.#stopping) this.#write(encodeSse(formatComeBack(retryMs)));
       this.#outgoing.end();
     } catch (error) {
       // A response that breaks off is asked for again.

@@ -26,3 +26,8 @@ export const HEARTBEAT = ":\n\n";
 export function formatRetry(ms: number): string {
   return `retry: ${ms}\n\n`;
 }
+
+/** The same for a server that stops: its viewers all come back, but not all in the same moment. */
+export function formatComeBack(ms: number): string {
+  return formatRetry(Math.round(ms * (0.5 + 2 * Math.random())));
+}

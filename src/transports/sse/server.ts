@@ -1,6 +1,6 @@
 import { streamResponse } from "../../internal/stream-response.ts";
 import { type Frames, type LiveSource, project } from "../../view.ts";
-import { formatFrame, formatRetry, HEARTBEAT, SSE_TYPE } from "./format.ts";
+import { formatComeBack, formatFrame, formatRetry, HEARTBEAT, SSE_TYPE } from "./format.ts";
 
 export interface SseOptions {
   /** Between two comments on a quiet connection, in ms. @default 15_000 */
@@ -50,8 +50,7 @@ export function sseResponse(
   const text = async function* (gone: AbortSignal) {
     yield formatRetry(retryMs);
     yield* lines(open(gone), heartbeatMs);
-    // All viewers of a server that stops come back: not all in the same moment.
-    if (signal?.aborted) yield formatRetry(Math.round(retryMs * (0.5 + 2 * Math.random())));
+    if (signal?.aborted) yield formatComeBack(retryMs);
   };
   const response = streamResponse(text, { headers: { ...SSE_HEADERS, ...headers }, signal });
   if (typeof shown !== "function") live.set(response, { source: shown, heartbeatMs, retryMs, signal });

@@ -1,4 +1,4 @@
-import type { AgentEvent } from "../events.ts";
+import type { AgentEvent } from "./events.ts";
 
 /** What a provider says of a request that it took all the same, as the AI SDK tells it. */
 export interface ProviderWarning {

@@ -2,10 +2,10 @@ import type { AgentStream } from "../agent.ts";
 import type { AgentEvent, FinishReason, Part } from "../events.ts";
 import { AgentFailure } from "../failure.ts";
 import { publicMessage } from "../provider-failure.ts";
+import { type ProviderWarning, warningEvent } from "../provider-warning.ts";
 import { type AdapterOptions, Blocks } from "./blocks.ts";
 import { failureOf } from "./failure.ts";
 import { usageOf } from "./usage-of.ts";
-import { type ProviderWarning, warningEvent } from "./warning.ts";
 
 /**
  * What `streamText` and `ToolLoopAgent.stream` of the AI SDK (`ai` 7) give, as far as it is read here: the parts of the

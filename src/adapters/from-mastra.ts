@@ -2,11 +2,11 @@ import type { AgentStream } from "../agent.ts";
 import type { AgentEvent, FinishReason, Usage } from "../events.ts";
 import { AgentFailure } from "../failure.ts";
 import { publicMessage } from "../provider-failure.ts";
+import { type ProviderWarning, warningEvent } from "../provider-warning.ts";
 import { addUsage } from "../summary.ts";
 import { type AdapterOptions, Blocks } from "./blocks.ts";
 import { failureOf } from "./failure.ts";
 import { usageOf } from "./usage-of.ts";
-import { type ProviderWarning, warningEvent } from "./warning.ts";
 
 /** What `agent.stream()`, `resumeStream()`, `approveToolCall()` and `declineToolCall()` of Mastra 1.x give. */
 export interface MastraResult {

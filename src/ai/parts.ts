@@ -1,7 +1,8 @@
-import type { CallWarning, TextStreamPart, ToolSet } from "ai";
+import type { TextStreamPart, ToolSet } from "ai";
 import type { AgentEvent, FinishReason, Json, Part, Usage } from "../events.ts";
 import { toJson } from "../json.ts";
 import { publicMessage } from "../provider-failure.ts";
+import { warningEvent } from "../provider-warning.ts";
 import { toUsage, usageInChunk, whole } from "./usage.ts";
 
 /** A call the model made. */
@@ -80,7 +81,7 @@ export class PartReader {
   read(part: TextStreamPart<ToolSet>): AgentEvent[] {
     switch (part.type) {
       case "start-step":
-        return part.warnings.map(warning);
+        return part.warnings.map(warningEvent);
       case "text-start":
         return this.#start("text", part.id, part.providerMetadata);
       case "text-delta":
@@ -344,14 +345,4 @@ function unique(id: string, taken: Set<string>): string {
   for (let n = 2; taken.has(free); n++) free = `${id}.${n}`;
   taken.add(free);
   return free;
-}
-
-function warning(warning: CallWarning): AgentEvent {
-  const said =
-    warning.type === "other"
-      ? warning.message
-      : warning.type === "deprecated"
-        ? `"${warning.setting}" is deprecated: ${warning.message}`
-        : `The model does not support "${warning.feature}"${warning.details ? `: ${warning.details}` : ""}`;
-  return { type: "error", code: "warning", message: said, retryable: false };
 }

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { plainStore } from "../test/support/plain-store.ts";
 import type { AgentStream, RunContext } from "./agent.ts";
 import { createHub, type Hub, type HubOptions } from "./hub.ts";
 import { type Retention, Sweeper } from "./retention.ts";
@@ -274,7 +275,7 @@ describe("Retention", () => {
     await have(hub, ["a"]);
     let asked = 0;
     const slow: Store = {
-      ...bound(store),
+      ...plainStore(store),
       // Between the list and the deletion, the run is deleted and its name taken.
       async tail(run) {
         if (run === "a" && asked++ === 0) {
@@ -301,7 +302,7 @@ describe("Retention", () => {
     await have(hub, ["a"]);
     const record = await store.record("a");
     await hub.run("a").delete();
-    const behind: Store = { ...bound(store), record: async () => record, list: async () => [record!] };
+    const behind: Store = { ...plainStore(store), record: async () => record, list: async () => [record!] };
     const sweeper = new Sweeper({
       store: behind,
       retention: { maxRuns: 0 },
@@ -332,20 +333,3 @@ describe("Retention", () => {
     expect(await ask("/runs/a/cancel", cancel)).toEqual([410, "run_deleted"]);
   });
 });
-
-/** A store as a plain object, so that a part of it can be replaced. */
-function bound(store: Store): Store {
-  return {
-    durability: store.durability,
-    shared: store.shared,
-    append: store.append.bind(store),
-    read: store.read.bind(store),
-    tail: store.tail.bind(store),
-    record: store.record.bind(store),
-    list: store.list.bind(store),
-    delete: store.delete.bind(store),
-    watch: store.watch.bind(store),
-    beat: store.beat.bind(store),
-    [Symbol.asyncDispose]: store[Symbol.asyncDispose].bind(store),
-  };
-}

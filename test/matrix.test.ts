@@ -16,6 +16,7 @@ import { redisStore } from "../src/stores/redis.ts";
 import { sqliteStore } from "../src/stores/sqlite.ts";
 import { startNats } from "../src/testing/nats-server.fixture.ts";
 import { startRedis } from "../src/testing/redis-server.fixture.ts";
+import { plainStore } from "./support/plain-store.ts";
 
 const required = process.env.REQUIRE_ALL_STORES === "1";
 
@@ -320,12 +321,7 @@ function gated(store: Store, gate: Promise<void>): Store {
     if (appends++ > 0) await gate;
     return store.append(...given);
   };
-  return new Proxy(store, {
-    get(_, name: keyof Store) {
-      const value = name === "append" ? append : store[name];
-      return typeof value === "function" ? value.bind(store) : value;
-    },
-  });
+  return { ...plainStore(store), append };
 }
 
 function isThere(program: string): boolean {

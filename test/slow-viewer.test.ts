@@ -5,6 +5,7 @@ import type { Store } from "../src/store.ts";
 import { memoryStore } from "../src/stores/memory.ts";
 import type { BulkInput } from "./support/agents.ts";
 import { type EventsConnection, openEvents } from "./support/events-connection.ts";
+import { plainStore } from "./support/plain-store.ts";
 import { get, post } from "./support/post.ts";
 import type { ServerOptions } from "./support/server.ts";
 import { startServer } from "./support/start-server.ts";
@@ -109,7 +110,7 @@ test("an agent is held back while the store is slow: it is never far ahead of wh
   const store = memoryStore();
   const gate = Promise.withResolvers<void>();
   const slow: Store = {
-    ...methodsOf(store),
+    ...plainStore(store),
     async append(run, expected, batch, record) {
       // The start of the run passes.
       if (expected.seq > 0) await gate.promise;
@@ -141,20 +142,3 @@ test("an agent is held back while the store is slow: it is never far ahead of wh
   expect(yielded).toBe(5_000);
   expect((await run.log.entries()).length).toBe(5_002);
 });
-
-/** A store's methods, to be passed on one by one. */
-function methodsOf(store: Store): Store {
-  return {
-    durability: store.durability,
-    shared: store.shared,
-    append: store.append.bind(store),
-    read: store.read.bind(store),
-    tail: store.tail.bind(store),
-    record: store.record.bind(store),
-    list: store.list.bind(store),
-    delete: store.delete.bind(store),
-    watch: store.watch.bind(store),
-    beat: store.beat.bind(store),
-    [Symbol.asyncDispose]: store[Symbol.asyncDispose].bind(store),
-  };
-}

@@ -1,10 +1,10 @@
 // A server in a process of its own, on the store that a URL names.
-import { messageOf } from "../../src/errors.ts";
 import { createHub } from "../../src/hub.ts";
 import { listen } from "../../src/server/listen.ts";
 import { openStore } from "../../src/stores/open.ts";
 import { faultyStore } from "../../src/testing/faulty-store.ts";
-import { childOptions, tell } from "../../test/support/child.ts";
+import { childOptions } from "../../test/support/child.ts";
+import { serveParent } from "../../test/support/serve-parent.ts";
 import { agents } from "./agents.ts";
 import { type Plant, plantedStore } from "./plants.ts";
 
@@ -21,30 +21,9 @@ export interface ServerOptions {
   readonly plant?: Plant;
 }
 
-export type ServerMessage =
-  | { readonly url: string }
-  | { readonly refused: string; readonly code: unknown }
-  | { readonly memory: NodeJS.MemoryUsage };
-
 const { store: url, leaseMs, drainMs, loseHints = false, plant } = childOptions<ServerOptions>();
-try {
+await serveParent(async () => {
   const store = plantedStore(faultyStore(await openStore(url), { loseHints }), plant);
   const hub = await createHub({ store, agents, leaseMs });
-  const server = await listen({ hub, port: 0 });
-  process.on("SIGTERM", async () => {
-    await server.stop(drainMs);
-    await store[Symbol.asyncDispose]();
-    process.exit(0);
-  });
-  process.on("message", async () => {
-    gc!();
-    // What the first has let go of outside of the heap is freed a turn later.
-    await new Promise((resolve) => setImmediate(resolve));
-    gc!();
-    tell({ memory: process.memoryUsage() } satisfies ServerMessage);
-  });
-  tell({ url: server.url } satisfies ServerMessage);
-} catch (error) {
-  tell({ refused: messageOf(error), code: (error as { code?: unknown }).code } satisfies ServerMessage);
-  process.disconnect();
-}
+  return { server: await listen({ hub, port: 0 }), store };
+}, drainMs);

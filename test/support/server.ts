@@ -9,6 +9,7 @@ import { childOptions, tell } from "./child.ts";
 import { makeSocketsEager } from "./eager-sockets.ts";
 import { type FollowPlant, PlantedHub } from "./planted-hub.ts";
 import { plantedStore, type StorePlant } from "./planted-store.ts";
+import { type ServerMessage, serveParent } from "./serve-parent.ts";
 
 export interface ServerOptions {
   /** A file for SQLite. @default memory */
@@ -22,15 +23,9 @@ export interface ServerOptions {
   readonly plant?: StorePlant | FollowPlant | "no-recovery" | "buffer";
 }
 
-export type ServerMessage =
-  | { readonly url: string }
-  | { readonly refused: string; readonly code: unknown }
-  | { readonly memory: NodeJS.MemoryUsage }
-  | { readonly error: string };
-
 const { file, synchronous, maxPages, indexEvery, drainMs, plant } = childOptions<ServerOptions>();
 if (plant === "buffer") makeSocketsEager();
-try {
+await serveParent(async () => {
   const real = file
     ? sqliteStore(file, {
         ...(synchronous && { synchronous }),
@@ -39,23 +34,8 @@ try {
       })
     : memoryStore();
   const store = plantedStore(real, plant);
-  const hub = new PlantedHub({ store, agents, onError: (error) => tell({ error: messageOf(error) }) }, plant);
+  const onError = (error: unknown) => tell({ error: messageOf(error) } satisfies ServerMessage);
+  const hub = new PlantedHub({ store, agents, onError }, plant);
   if (plant !== "no-recovery") await hub.recover();
-  const server = await listen({ hub, port: 0, onError: (error) => tell({ error: messageOf(error) }) });
-  process.on("SIGTERM", async () => {
-    await server.stop(drainMs);
-    await store[Symbol.asyncDispose]();
-    process.exit(0);
-  });
-  process.on("message", async () => {
-    gc!();
-    // What the first has let go of outside of the heap is freed a turn later.
-    await new Promise((resolve) => setImmediate(resolve));
-    gc!();
-    tell({ memory: process.memoryUsage() } satisfies ServerMessage);
-  });
-  tell({ url: server.url } satisfies ServerMessage);
-} catch (error) {
-  tell({ refused: messageOf(error), code: (error as { code?: unknown }).code } satisfies ServerMessage);
-  process.disconnect();
-}
+  return { server: await listen({ hub, port: 0, onError }), store };
+}, drainMs);

@@ -1,5 +1,6 @@
 import { type Child, type ChildOptions, startChild } from "./child.ts";
-import type { ServerMessage, ServerOptions } from "./server.ts";
+import type { ServerMessage } from "./serve-parent.ts";
+import type { ServerOptions } from "./server.ts";
 
 /** A server in another process. Disposing of it kills it. */
 export interface ServerProcess extends Child {
@@ -9,11 +10,12 @@ export interface ServerProcess extends Child {
 }
 
 /** Starts one and resolves once it listens; rejects with what it refused to start for. */
-export async function startServer(
-  options: ServerOptions = {},
-  how: ChildOptions = {},
-): Promise<ServerProcess> {
-  const child = startChild("server.ts", options, how);
+export function startServer(options: ServerOptions = {}, how: ChildOptions = {}): Promise<ServerProcess> {
+  return listening(startChild("server.ts", options, how));
+}
+
+/** A child that tells what `serveParent` does, once it listens; rejects with what it refused to start for. */
+export async function listening(child: Child): Promise<ServerProcess> {
   try {
     const ready = await child.message(isReady);
     if ("refused" in ready) throw Object.assign(new Error(ready.refused), { code: ready.code });

@@ -12,7 +12,15 @@ import { defaultLimits } from "./limits.ts";
 import { type FollowOptions, Log, type Slice } from "./log.ts";
 import { type Appended, type ProducedEvent, Producers } from "./producers.ts";
 import { type Retention, Sweeper } from "./retention.ts";
-import { filterTags, fromRecord, type ListFilter, ownerTag, type RunInfo, toRecord } from "./run-info.ts";
+import {
+  filterTags,
+  fromRecord,
+  infoFrom,
+  type ListFilter,
+  ownerTag,
+  type RunInfo,
+  toRecord,
+} from "./run-info.ts";
 import { checkId, isInput } from "./schema.ts";
 import type { RunRecord, Store, Tail } from "./store.ts";
 import { Thread, type ThreadPolicy } from "./thread.ts";
@@ -604,7 +612,9 @@ export class Run {
   /** Resolves once the run has ended. */
   async ended(): Promise<RunInfo> {
     for await (const _ of this.follow({ after: await this.#hub.store.tail(this.id) }));
-    return this.info();
+    const info = await this.info();
+    // Where a store keeps records apart from logs, this one may be on its way.
+    return info.endedAt === undefined ? infoFrom(this.id, await this.log.entries()) : info;
   }
 
   /** Appends an event from outside. Throws `run_closed`, `not_waiting`, `run_not_found`. */

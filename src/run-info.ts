@@ -1,6 +1,6 @@
-import type { JsonObject, Usage } from "./events.ts";
+import type { Entry, JsonObject, Usage } from "./events.ts";
 import type { RunRecord } from "./store.ts";
-import { type RunStatus, type Summary, titleOf } from "./summary.ts";
+import { type RunStatus, Summary, titleOf } from "./summary.ts";
 
 /** What lists show of a run, as JSON. */
 export interface RunInfo {
@@ -60,6 +60,13 @@ export function infoOf(run: string, summary: Summary): RunInfo {
     cost: summary.cost,
     ...(terminal?.type === "run.failed" && { error: { code: terminal.code, message: terminal.message } }),
   };
+}
+
+/** What lists show of a run, from its log: for whoever has read it, and where a store keeps records apart from logs. */
+export function infoFrom(run: string, entries: Iterable<Entry>): RunInfo {
+  const summary = new Summary();
+  for (const { event, at } of entries) summary.apply(event, at);
+  return infoOf(run, summary);
 }
 
 export function toRecord(run: string, summary: Summary, owner: string, bytes: number): RunRecord {

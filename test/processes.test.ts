@@ -412,6 +412,27 @@ describe("several processes of one store", () => {
   });
 });
 
+describe("a store that keeps records apart from logs", () => {
+  it("[F82] does not delay the word that a run has ended, nor what it ended with", async () => {
+    const store = memoryStore();
+    const late: Store = new Proxy(store, {
+      get(_, name: keyof Store) {
+        // The record of the end never comes.
+        if (name === "append")
+          return (...[run, expected, batch, record]: Parameters<Store["append"]>) =>
+            store.append(run, expected, batch, batch?.text.includes("run.finished") ? undefined : record);
+        const value = store[name];
+        return typeof value === "function" ? value.bind(store) : value;
+      },
+    });
+    await using hub = await createHub({ store: late });
+    const { run } = await hub.start({ agent: null, input: "x" });
+    await run.append([{ type: "run.finished" }]);
+    expect(await run.info()).toMatchObject({ status: "running" });
+    expect(await run.ended()).toMatchObject({ status: "finished", endedAt: expect.any(Number) });
+  });
+});
+
 describe("a store that lost a part of a log", () => {
   /** A store that forgets all but the first batches of its runs. */
   async function forgetful() {

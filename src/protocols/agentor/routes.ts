@@ -4,6 +4,7 @@ import { RunError } from "../../errors.ts";
 import type { Input, Message } from "../../events.ts";
 import { finalText, toMessages } from "../../messages.ts";
 import type { ProtocolContext } from "../../protocol.ts";
+import { infoFrom } from "../../run-info.ts";
 import { untilWaiting } from "../../until-waiting.ts";
 import { project } from "../../view.ts";
 import { agentorView } from "./view.ts";
@@ -25,7 +26,7 @@ export function agentorRoutes({ hub, sse, json, stopping }: ProtocolContext): Ho
       entries.push(...(slice.entries ?? []));
       if (until(slice.entries ?? [])) break;
     }
-    const { status, usage, cost, error } = await run.info();
+    const { status, usage, cost, error } = infoFrom(run.id, entries);
     if (status === "failed")
       throw new RunError("run_failed", `Run "${run.id}" failed with ${error?.code}: ${error?.message}`);
     if (status === "cancelled") throw new RunError("run_cancelled", `Run "${run.id}" was cancelled`);

@@ -1,8 +1,9 @@
+import { openBatch } from "./batch.ts";
 import { isTerminalType } from "./events.ts";
 import { Pacer } from "./internal/pacer.ts";
-import { EMPTY, type Log } from "./log.ts";
-import type { Tail } from "./store.ts";
-import { addFrames, type Frame, type Frames, resetFrame, type View } from "./view.ts";
+import { EMPTY, type Log, type Slice } from "./log.ts";
+import type { Batch, Tail } from "./store.ts";
+import { type Frame, type Frames, Projection, type View } from "./view.ts";
 
 /** What is handed to all viewers of a channel at once: the frames of the entries after one place, up to another. */
 export interface Piece<Encoded> {
@@ -31,20 +32,30 @@ export interface ChannelOptions<Encoded> {
 
 const pacer = new Pacer();
 
+/** How often to look without having been told: hints of other processes may be lost. */
+const POLL_MS = 30_000;
+const SHARED_POLL_MS = 2_000;
+
 /**
- * One run in one view, live, for any number of viewers: the log is followed once, each entry is shown once and each
- * piece encoded once. A viewer reads the store until it has caught up and then joins; one that cannot take what comes
- * leaves, and reads the store again. So nothing is kept for anybody.
+ * One run in one view, live, for any number of viewers: each entry is shown once and each piece encoded once. What the
+ * store hands over with its word of a commit is shown right there; where that does not continue what is known, the log
+ * is read. A viewer reads the store until it has caught up and then joins; one that cannot take what comes leaves, and
+ * reads the store again. So nothing is kept for anybody.
  */
 export class Channel<Encoded> implements Disposable {
   readonly #options: ChannelOptions<Encoded>;
   readonly #viewers = new Set<ChannelViewer<Encoded>>();
   readonly #stop = new AbortController();
+  readonly #watch: Disposable;
+  readonly #poll: NodeJS.Timeout;
+  /** Undefined until it is known where the log ended when the channel was opened: what comes after is handed on. */
+  #projection: Projection | undefined;
+  #reading = false;
+  /** Whether there was a hint while it was reading. */
+  #told = false;
   /** The last entry that was handed on. */
   #seq = 0;
   #frames: Frame[] = [];
-  /** The last entry that was shown. */
-  #reached: Tail = EMPTY;
   #reset = false;
   #ended = false;
   #failure: { readonly error: unknown } | undefined;
@@ -53,14 +64,11 @@ export class Channel<Encoded> implements Disposable {
 
   constructor(options: ChannelOptions<Encoded>) {
     this.#options = options;
-    const opened = Promise.withResolvers<void>();
-    this.ready = opened.promise;
-    void this.#follow(opened.resolve).catch((error) => {
-      this.#failure = { error };
-      opened.resolve();
-      for (const viewer of [...this.#viewers]) viewer.fail(error);
-      this.#viewers.clear();
-    });
+    const { store, run } = options.log;
+    this.#watch = store.watch(run, this.#hear);
+    const read = () => void this.#read();
+    this.#poll = setInterval(read, store.shared ? SHARED_POLL_MS : POLL_MS).unref();
+    this.ready = this.#read();
   }
 
   /**
@@ -70,9 +78,10 @@ export class Channel<Encoded> implements Disposable {
   join(viewer: ChannelViewer<Encoded>, seq: number): boolean {
     if (this.#failure) throw this.#failure.error;
     if (seq < this.#seq) return false;
+    const { reached } = this.#projection!;
     // Nothing comes after the end.
-    if (this.#ended && this.#seq === this.#reached.seq)
-      viewer.take({ after: seq, tail: this.#reached, encoded: undefined, reset: false, ended: true });
+    if (this.#ended && this.#seq === reached.seq)
+      viewer.take({ after: seq, tail: reached, encoded: undefined, reset: false, ended: true });
     else this.#viewers.add(viewer);
     return true;
   }
@@ -83,54 +92,102 @@ export class Channel<Encoded> implements Disposable {
 
   [Symbol.dispose](): void {
     this.#stop.abort();
+    this.#rest();
     this.#viewers.clear();
   }
 
-  async #follow(opened: () => void): Promise<void> {
-    const { log, view } = this.#options;
-    const tail = await log.store.tail(log.run);
-    let show = view.start();
-    // A view with state is shown what was; nobody is handed it.
-    const after: Tail = view.stateless ? tail : EMPTY;
-    this.#seq = tail.seq;
-    this.#reached = tail;
-    if (after.seq === tail.seq) opened();
-    for await (const slice of log.follow({ after, signal: this.#stop.signal })) {
-      if (slice.reset !== undefined) {
-        show = view.start();
-        this.#frames = [resetFrame(slice.reset)];
-        this.#reset = true;
-        this.#seq = 0;
-        this.#reached = EMPTY;
-        continue;
-      }
-      for (const entry of slice.entries) {
-        if (entry.seq <= this.#reached.seq) show(entry);
-        else addFrames(this.#frames, entry, show);
-      }
-      const last = slice.entries.at(-1)!;
-      if (last.seq >= tail.seq) opened();
-      this.#ended = isTerminalType(last.type);
-      if (last.seq <= this.#reached.seq) continue;
-      this.#reached = { seq: last.seq, check: last.check };
-      pacer.schedule(this.#flush);
+  readonly #hear = (batch?: Batch): void => {
+    if (this.#reading) {
+      this.#told = true;
+      return;
     }
-    this.#ended = true;
-    opened();
+    const position = this.#projection!.position;
+    // Told twice.
+    if (batch && batch.seq === position.seq && batch.check === position.check) return;
+    const open = batch && openBatch(batch);
+    if (open?.first !== position.seq + 1 || open.before !== position.check) void this.#read();
+    else {
+      try {
+        this.#show(open);
+      } catch (error) {
+        this.#fail(error);
+      }
+    }
+  };
+
+  /** Shows what the store has beyond what is known. */
+  async #read(): Promise<void> {
+    if (this.#reading) return;
+    this.#reading = true;
+    try {
+      const { log, view } = this.#options;
+      if (!this.#projection) {
+        const last = await log.last();
+        this.#seq = last?.seq ?? 0;
+        this.#projection = new Projection(view, last ? { seq: last.seq, check: last.check } : EMPTY);
+        if (last && isTerminalType(last.type)) {
+          this.#ended = true;
+          this.#rest();
+          return;
+        }
+      }
+      do {
+        this.#told = false;
+        const after = this.#projection.position;
+        for await (const slice of log.follow({ after, live: false, signal: this.#stop.signal }))
+          this.#show(slice);
+      } while (this.#told && !this.#ended && !this.#stop.signal.aborted);
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      this.#reading = false;
+    }
+  }
+
+  #show(slice: Slice): void {
+    const projection = this.#projection!;
+    const before = projection.reached.seq;
+    const frames = projection.take(slice);
+    if (slice.reset !== undefined) {
+      this.#frames = frames;
+      this.#reset = true;
+      this.#seq = 0;
+      return;
+    }
+    this.#frames = this.#frames.length === 0 ? frames : this.#frames.concat(frames);
+    if (isTerminalType(slice.entries.at(-1)!.type)) {
+      this.#ended = true;
+      this.#rest();
+    }
+    if (projection.reached.seq > before || this.#reset) pacer.schedule(this.#flush);
+  }
+
+  #fail(error: unknown): void {
+    if (this.#stop.signal.aborted) return;
+    this.#failure = { error };
+    this.#rest();
+    for (const viewer of [...this.#viewers]) viewer.fail(error);
+    this.#viewers.clear();
+  }
+
+  /** Listens no more. */
+  #rest(): void {
+    this.#watch[Symbol.dispose]();
+    clearInterval(this.#poll);
   }
 
   readonly #flush = (): void => {
     const frames = this.#frames;
-    this.#frames = [];
-    const encoded = frames.length > 0 && this.#viewers.size > 0 ? this.#options.encode(frames) : undefined;
+    const tail = this.#projection!.reached;
     const piece: Piece<Encoded> = {
       after: this.#seq,
-      tail: this.#reached,
-      encoded,
+      tail,
+      encoded: frames.length > 0 && this.#viewers.size > 0 ? this.#options.encode(frames) : undefined,
       reset: this.#reset,
       ended: this.#ended,
     };
-    this.#seq = this.#reached.seq;
+    this.#frames = [];
+    this.#seq = tail.seq;
     this.#reset = false;
     for (const viewer of this.#viewers) viewer.take(piece);
   };
@@ -138,18 +195,18 @@ export class Channel<Encoded> implements Disposable {
 
 /** Channels by run and view: made with the first viewer, gone with the last. */
 export class Channels<Encoded> {
-  readonly #encode: (frames: Frames) => Encoded;
+  readonly encode: (frames: Frames) => Encoded;
   readonly #open = new Map<string, { readonly channel: Channel<Encoded>; viewers: number }>();
 
   constructor(encode: (frames: Frames) => Encoded) {
-    this.#encode = encode;
+    this.encode = encode;
   }
 
   /** The channel of a run in a view. To dispose of the handle is to let it go. */
   use(log: Log, view: View): { readonly channel: Channel<Encoded> } & Disposable {
     const key = `${log.run} ${view.key ?? view.name}`;
     const known = this.#open.get(key) ?? {
-      channel: new Channel({ log, view, encode: this.#encode }),
+      channel: new Channel({ log, view, encode: this.encode }),
       viewers: 0,
     };
     this.#open.set(key, known);

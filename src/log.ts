@@ -1,6 +1,5 @@
-import { type OpenBatch, openBatch, type StoredEntry } from "./batch.ts";
+import { OpenBatch, openBatch, type StoredEntry } from "./batch.ts";
 import { isTerminalType } from "./events.ts";
-import { Wakeup } from "./internal/wakeup.ts";
 import type { Batch, Store, Tail } from "./store.ts";
 import { missing } from "./tombstone.ts";
 
@@ -44,7 +43,7 @@ export class Log {
     while (true) {
       const batches = await this.store.read(this.run, position, SLICE_BYTES);
       if (batches.length === 0) return;
-      yield batches.map(openBatch);
+      yield batches.map((batch) => new OpenBatch(batch));
       position = batches.at(-1)!.seq;
     }
   }
@@ -90,7 +89,7 @@ export class Log {
    */
   async *follow(options: FollowOptions = {}): AsyncGenerator<Slice, void, undefined> {
     const { after = EMPTY, signal, pollMs = this.store.shared ? 2_000 : 30_000, live = true } = options;
-    using hints = new Hints(this.store, this.run);
+    using hints = live ? new Hints(this.store, this.run, pollMs, signal) : undefined;
     let position = after;
     if (after.seq > 0 || after.check !== 0) {
       // The batch that the cursor points into: of one read, so that what fits is what is shown.
@@ -109,10 +108,12 @@ export class Log {
     // Whether the store had nothing more when it was last asked: hints then say all there is to know.
     let caughtUp = false;
     while (!signal?.aborted) {
-      const handed = hints.take(position);
-      let batches: readonly Batch[] = handed ?? [];
+      const handed = hints?.take(position);
+      let batches = handed ?? [];
       if (batches.length === 0 && (!caughtUp || !handed)) {
-        batches = await this.store.read(this.run, position.seq, SLICE_BYTES);
+        batches = (await this.store.read(this.run, position.seq, SLICE_BYTES)).map(
+          (batch) => new OpenBatch(batch),
+        );
         caughtUp = batches.length === 0;
         if (caughtUp && (await this.#lost(position))) {
           yield { reset: "lost" };
@@ -122,18 +123,17 @@ export class Log {
         }
       }
       if (batches.length === 0) {
-        if (!live) return;
+        if (!hints) return;
         // A turn without a hint may be one of which the hint was lost.
-        caughtUp = await hints.wait(pollMs, signal);
+        caughtUp = await hints.wait();
         continue;
       }
       const entries: StoredEntry[] = [];
       let broken = false;
-      for (const batch of batches) {
-        const open = openBatch(batch);
+      for (const open of batches) {
         broken = open.before !== position.check || open.first !== position.seq + 1;
         if (broken) break;
-        entries.push(...open.entries);
+        for (const entry of open.entries) entries.push(entry);
         position = open.tail;
       }
       if (entries.length > 0) yield { entries };
@@ -156,48 +156,76 @@ export class Log {
 /** More than this is not kept for a slow reader: it reads the store again instead. */
 const HINTED_BYTES = 256 * 1024;
 
-/** What the store's hints handed over since the reader last looked. */
+/**
+ * What the store's hints handed over since the reader last looked. One timer and one listener serve all its waits: a reader
+ * that keeps up waits after each entry, and to set up both would cost it more than all else.
+ */
 class Hints implements Disposable {
+  readonly #pollMs: number;
+  readonly #signal: AbortSignal | undefined;
   readonly #watch: Disposable;
-  readonly #wakeup = new Wakeup();
   #batches: Batch[] = [];
   #bytes = 0;
   /** Whether there was a hint of which nothing was kept. */
   #dropped = false;
+  /** Whether there was a hint since the last wait. */
+  #told = false;
+  #waiting: ((told: boolean) => void) | undefined;
+  #timer: NodeJS.Timeout | undefined;
 
-  constructor(store: Store, run: string) {
+  constructor(store: Store, run: string, pollMs: number, signal: AbortSignal | undefined) {
+    this.#pollMs = pollMs;
+    this.#signal = signal;
+    signal?.addEventListener("abort", this.#goOn);
     this.#watch = store.watch(run, (batch) => {
       if (batch && this.#bytes < HINTED_BYTES) {
         this.#batches.push(batch);
         this.#bytes += batch.text.length;
       } else this.#dropped = true;
-      this.#wakeup.set();
+      this.#told = true;
+      this.#goOn();
     });
   }
 
   /** The batches that continue a position; undefined where there is a doubt that only reading settles. */
-  take(position: Tail): readonly Batch[] | undefined {
-    const fresh = this.#batches.filter((batch) => batch.seq > position.seq);
+  take(position: Tail): readonly OpenBatch[] | undefined {
+    const kept = this.#batches;
     const dropped = this.#dropped;
     this.#batches = [];
     this.#bytes = 0;
+    const fresh = kept.filter(({ seq }) => seq > position.seq).map(openBatch);
     // What was dropped comes after what was kept: that is handed on first, and then there is a doubt.
     this.#dropped = dropped && fresh.length > 0;
     let at = position;
-    for (const batch of fresh) {
-      const { before, first, tail } = openBatch(batch);
+    for (const { before, first, tail } of fresh) {
       if (before !== at.check || first !== at.seq + 1) return undefined;
       at = tail;
     }
     return dropped && fresh.length === 0 ? undefined : fresh;
   }
 
-  /** True if there was a hint. */
-  wait(pollMs: number, signal: AbortSignal | undefined): Promise<boolean> {
-    return this.#wakeup.wait(pollMs, signal);
+  /** Until there is a hint, or it is time to look, or the signal aborts. True if there was a hint. */
+  wait(): Promise<boolean> {
+    return new Promise((resolve) => {
+      this.#waiting = resolve;
+      if (this.#told || this.#signal?.aborted) this.#goOn();
+      else if (this.#timer) this.#timer.refresh();
+      else this.#timer = setTimeout(this.#goOn, this.#pollMs);
+    });
   }
+
+  readonly #goOn = (): void => {
+    const resolve = this.#waiting;
+    if (!resolve) return;
+    this.#waiting = undefined;
+    const told = this.#told;
+    this.#told = false;
+    resolve(told);
+  };
 
   [Symbol.dispose](): void {
     this.#watch[Symbol.dispose]();
+    this.#signal?.removeEventListener("abort", this.#goOn);
+    clearTimeout(this.#timer);
   }
 }

@@ -39,6 +39,8 @@ export interface ProducersOptions {
 interface Produced {
   readonly writer: Promise<Writer>;
   timer?: NodeJS.Timeout;
+  /** What the timer is set to. */
+  ms?: number;
   /** What others append renews the lease too. */
   watch?: Disposable;
 }
@@ -136,9 +138,14 @@ export class Producers {
     const { run } = writer.log;
     const produced = this.#produced.get(run);
     if (!produced) return;
-    clearTimeout(produced.timer);
     produced.watch ??= writer.watch();
+    if (produced.timer && ms === produced.ms) {
+      produced.timer.refresh();
+      return;
+    }
+    clearTimeout(produced.timer);
     produced.timer = setTimeout(() => void this.#lapse(writer), ms).unref();
+    produced.ms = ms;
   }
 
   async #lapse(writer: Writer): Promise<void> {

@@ -206,6 +206,14 @@ function whose({ agent, parent }: Origin): Origin {
   return { ...(agent !== undefined && { agent }), ...(parent !== undefined && { parent }) };
 }
 
+/** What no summary looks at: by far the most of what is written. */
+const passing: ReadonlySet<string> = new Set(["text.delta", "reasoning.delta", "tool.delta", "custom"]);
+
+/** Whether an event may change what a log amounts to. */
+export function isFolded({ type }: StreamEvent): boolean {
+  return !passing.has(type);
+}
+
 /** The sum of what is known of two usages. */
 export function addUsage(one: Usage | undefined, other: Usage | undefined): Usage | undefined {
   if (!one || !other) return one ?? other;

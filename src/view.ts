@@ -1,6 +1,6 @@
 import type { StoredEntry } from "./batch.ts";
 import { formatCursor } from "./batch.ts";
-import { EMPTY, type Log } from "./log.ts";
+import { EMPTY, type Log, type Slice } from "./log.ts";
 import type { Tail } from "./store.ts";
 
 /** One message of a protocol: its JSON, and the name of the SSE event where the protocol has names. */
@@ -55,55 +55,95 @@ export interface ProjectOptions {
   readonly until?: ((entries: readonly StoredEntry[]) => boolean) | undefined;
 }
 
-/** A cursor that does not fit: what the viewer has is to be dropped, and all comes again. */
-export const resetFrame = (reason: string): Frame => ({
-  event: "reset",
-  data: JSON.stringify({ reason }),
-  cursor: formatCursor(EMPTY),
-});
+/**
+ * A view at a place of a log: takes the slices that follow, and gives the frames that a viewer has not had. A view with
+ * state is given the log from its first entry, and what the viewer had is dropped.
+ */
+export class Projection {
+  readonly #view: View;
+  #show: ReturnType<View["start"]>;
+  /** What the viewer had to begin with. */
+  #had: Tail;
+  /** The last entry that was taken. Two numbers, as an entry would hold on to all that was read with it. */
+  #seq: number;
+  #check: number;
+
+  constructor(view: View, after: Tail) {
+    this.#view = view;
+    this.#show = view.start();
+    this.#had = after;
+    ({ seq: this.#seq, check: this.#check } = view.stateless ? after : EMPTY);
+  }
+
+  /** Where to read on. */
+  get position(): Tail {
+    return { seq: this.#seq, check: this.#check };
+  }
+
+  /** How far the viewer is with all frames. */
+  get reached(): Tail {
+    return this.#seq < this.#had.seq ? this.#had : this.position;
+  }
+
+  /** Begins anew: what the viewer has is of another log, or of one that is no more. */
+  reset(reason: string): Frame[] {
+    this.#show = this.#view.start();
+    this.#had = EMPTY;
+    ({ seq: this.#seq, check: this.#check } = EMPTY);
+    return [{ event: "reset", data: JSON.stringify({ reason }), cursor: formatCursor(EMPTY) }];
+  }
+
+  /** The frames of a slice. */
+  take(slice: Slice): Frame[] {
+    if (slice.reset !== undefined) return this.reset(slice.reset);
+    const frames: Frame[] = [];
+    for (const entry of slice.entries) this.add(entry, frames);
+    return frames;
+  }
+
+  /** Adds the frames of one entry. False if it has none. */
+  add(entry: StoredEntry, frames: Frame[]): boolean {
+    const { seq, check, cursor } = entry;
+    const messages = this.#show(entry);
+    this.#seq = seq;
+    this.#check = check;
+    if (seq <= this.#had.seq || messages.length === 0) return false;
+    const last = messages.length - 1;
+    for (let index = 0; index < last; index++) frames.push(messages[index]!);
+    const { data, event } = messages[last]!;
+    frames.push(event === undefined ? { data, cursor } : { data, event, cursor });
+    return true;
+  }
+}
 
 /**
- * Follows a log through a view. A view with state is given the log from its first entry, and what the viewer
- * has is dropped.
+ * A projection for a viewer with a cursor, and what to tell the viewer first: a view with state cannot go on where the
+ * cursor is not of this log.
  */
+export async function openProjection(
+  log: Log,
+  view: View,
+  after: Tail,
+): Promise<{ readonly projection: Projection; readonly frames: Frames }> {
+  const projection = new Projection(view, after);
+  const fits = view.stateless || (await log.fits(after));
+  return { projection, frames: fits ? [] : projection.reset("mismatch") };
+}
+
+/** Follows a log through a view. */
 export async function* project(
   log: Log,
   view: View,
   options: ProjectOptions = {},
 ): AsyncGenerator<Frames, void, undefined> {
   const { after = EMPTY, signal, pollMs, limit = Number.POSITIVE_INFINITY, until } = options;
-  let show = view.start();
-  let seen = after.seq;
+  const { projection, frames: first } = await openProjection(log, view, after);
+  if (first.length > 0) yield first;
   let left = limit;
-  const fits = view.stateless || (await log.fits(after));
-  if (!fits) {
-    seen = 0;
-    yield [resetFrame("mismatch")];
-  }
-  const from = view.stateless ? after : EMPTY;
-  for await (const slice of log.follow({ after: from, signal, pollMs })) {
-    if (slice.reset !== undefined) {
-      show = view.start();
-      seen = 0;
-      yield [resetFrame(slice.reset)];
-      continue;
-    }
-    const frames: Frame[] = [];
-    for (const entry of slice.entries) {
-      if (entry.seq <= seen) show(entry);
-      else if (addFrames(frames, entry, show) && --left === 0) break;
-    }
+  for await (const slice of log.follow({ after: projection.position, signal, pollMs })) {
+    const frames = slice.reset === undefined ? [] : projection.reset(slice.reset);
+    for (const entry of slice.entries ?? []) if (projection.add(entry, frames) && --left === 0) break;
     if (frames.length > 0) yield frames;
-    if (left <= 0 || until?.(slice.entries)) return;
+    if (left <= 0 || (slice.entries && until?.(slice.entries))) return;
   }
-}
-
-/** Adds the frames of an entry. False if it has none. */
-export function addFrames(frames: Frame[], entry: StoredEntry, show: ReturnType<View["start"]>): boolean {
-  const messages = show(entry);
-  const last = messages.length - 1;
-  for (const [index, message] of messages.entries()) {
-    frames.push(index === last ? { ...message, cursor: entry.cursor } : message);
-  }
-  return last >= 0;
 }

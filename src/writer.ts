@@ -1,12 +1,12 @@
-import { appenderOf, openBatch, type Producer, type StoredEntry, sealBatch } from "./batch.ts";
+import { openBatch, type Producer, type StoredEntry, sealBatch } from "./batch.ts";
 import { RunError } from "./errors.ts";
 import { isTerminal, type StreamEvent, type TerminalEvent } from "./events.ts";
 import { wait } from "./internal/wait.ts";
 import { cutOutput, toJson } from "./json.ts";
 import { EMPTY, type Log } from "./log.ts";
 import { type Delta, encodeChecked, encodeEvent, isDelta, parseEvent } from "./schema.ts";
-import type { RunRecord, Tail } from "./store.ts";
-import { Summary } from "./summary.ts";
+import type { Batch, RunRecord, Tail } from "./store.ts";
+import { isFolded, Summary } from "./summary.ts";
 
 /** How far an agent may be ahead of the commit: one batch is in flight, this is what may queue behind it. */
 const AHEAD_EVENTS = 256;
@@ -87,6 +87,8 @@ export class Writer {
   #recordChanged = false;
   /** What the log amounts to with the batch in flight: `summary` is ahead of it by what was written since. */
   #committing: Summary | undefined;
+  /** The last batch that was given to the store. */
+  #sent: Batch | undefined;
   #closed: RunError | undefined;
   /** Commits happen one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
@@ -169,8 +171,10 @@ export class Writer {
     const look = () => {
       this.#exclusive(() => this.#missed(NONE)).catch((error) => this.#options.onTrouble?.(error));
     };
+    const own = (batch: Batch) =>
+      batch === this.#sent || openBatch(batch).by.startsWith(`${this.#options.holder}.`);
     const watching = store.watch(run, (batch) => {
-      if (!batch || !appenderOf(batch).startsWith(`${this.#options.holder}.`)) look();
+      if (!batch || !own(batch)) look();
     });
     // Hints of other processes may be lost, and all are while this one is stopped.
     const polling = store.shared ? setInterval(look, POLL_MS).unref() : undefined;
@@ -279,7 +283,8 @@ export class Writer {
     let events: StreamEvent[] = [];
     const draft = (at: number): Draft => {
       // Folded into a copy: what is refused has not happened.
-      const next = this.summary.clone();
+      const folds = decide !== undefined || typeof given === "function" || given.some(isFolded);
+      const next = folds ? this.summary.clone() : this.summary;
       // Another process may have made it meanwhile.
       if (producer && this.#isMade(producer)) throw new Error("It was made before");
       let changed = pending.recordChanged;
@@ -445,6 +450,7 @@ export class Writer {
       const by = `${this.#options.holder}.${(appends++).toString(36)}`;
       const batch = sealBatch(this.#tail, lines, at, by, producer);
       tried.set(by, at);
+      this.#sent = batch;
       try {
         const real = await this.log.store.append(this.log.run, this.#tail, batch, record);
         if (!real) {

@@ -9,7 +9,7 @@ import { agentxRoutes } from "../protocols/agentx/routes.ts";
 import { nativeRoutes } from "../protocols/native/routes.ts";
 import { uiMessageRoutes } from "../protocols/ui-message/routes.ts";
 import { vibexRoutes } from "../protocols/vibex/routes.ts";
-import { sseResponse } from "../transports/sse/server.ts";
+import { sseDefaults, sseResponse } from "../transports/sse/server.ts";
 import { readJson, readText } from "./body.ts";
 import { authorized, corsHeaders, type GuardOptions, guard } from "./guard.ts";
 import { homePage } from "./home.ts";
@@ -50,19 +50,20 @@ export interface App {
 export function createApp(options: AppOptions): App {
   const {
     hub,
-    heartbeatMs,
+    heartbeatMs = sseDefaults.heartbeatMs,
     onRequest,
     onError,
     publicUrl,
     stopping = new AbortController().signal,
   } = options;
+  const settings = { ...sseDefaults, heartbeatMs, signal: stopping };
   const context: ProtocolContext = {
     hub,
     views,
     stopping,
     json: readJson,
     text: readText,
-    sse: (shown, headers) => sseResponse(shown, { heartbeatMs, headers, signal: stopping }),
+    sse: (shown, headers) => sseResponse(shown, settings, headers),
     urlOf: (request) => publicUrl?.replace(/\/+$/, "") ?? new URL(request.url).origin,
     needsToken: options.token !== undefined,
     report: (error) => onError?.(error),

@@ -1,9 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { getRequestListener } from "@hono/node-server";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
-import { Channels } from "../channel.ts";
-import { encodeFrames, writeDirect } from "../transports/sse/direct.ts";
-import { liveResponse } from "../transports/sse/server.ts";
+import { DirectViewers } from "../transports/sse/direct.ts";
+import { liveResponse, type SseSettings } from "../transports/sse/server.ts";
 import type { App } from "./app.ts";
 
 /**
@@ -14,7 +13,7 @@ import type { App } from "./app.ts";
 export function nodeHandler(
   app: Pick<App, "fetch">,
 ): (incoming: IncomingMessage, outgoing: ServerResponse) => Promise<void> {
-  const channels = new Channels(encodeFrames);
+  const viewers = new WeakMap<SseSettings, DirectViewers>();
   return getRequestListener(
     async (request, env) => {
       const { incoming, outgoing } = env as { incoming: IncomingMessage; outgoing: ServerResponse };
@@ -25,8 +24,10 @@ export function nodeHandler(
       outgoing.flushHeaders();
       // Nobody will read it: it lets go of what it listens to.
       void response.body?.cancel();
-      // What fails is the connection's: it broke off, and its client comes back.
-      void writeDirect(outgoing, live.source, { ...live, channels }).catch(() => {});
+      const { source, settings } = live;
+      const own = viewers.get(settings) ?? new DirectViewers(settings);
+      viewers.set(settings, own);
+      own.show(outgoing, source);
       return RESPONSE_ALREADY_SENT;
     },
     // The process's own Request and Response stay as they are.

@@ -1,6 +1,6 @@
 import type { Run } from "../hub.ts";
 import { uiMessageFrames, uiMessageHeaders } from "../protocols/ui-message/frames.ts";
-import { sseResponse } from "../transports/sse/server.ts";
+import { sseDefaults, sseResponse } from "../transports/sse/server.ts";
 
 export interface UIMessageStreamResponseOptions {
   /** Ends the response; the run goes on, and its client comes back. */
@@ -14,8 +14,9 @@ export interface UIMessageStreamResponseOptions {
  */
 export function toUIMessageStreamResponse(run: Run, options: UIMessageStreamResponseOptions = {}): Response {
   const { signal, headers } = options;
-  return sseResponse((gone) => uiMessageFrames(run, { signal: gone }), {
-    headers: { ...uiMessageHeaders(run), ...headers },
-    signal,
-  });
+  return sseResponse(
+    (gone) => uiMessageFrames(run, { signal: gone }),
+    { ...sseDefaults, signal },
+    { ...uiMessageHeaders(run), ...headers },
+  );
 }

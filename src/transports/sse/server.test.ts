@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { Frames } from "../../view.ts";
 import { formatFrame } from "./format.ts";
-import { sseResponse } from "./server.ts";
+import { sseDefaults, sseResponse } from "./server.ts";
 
 /** What a client's parser makes of a text. */
 function parse(text: string): EventSourceMessage[] {
@@ -68,7 +68,7 @@ describe("sseResponse", () => {
         await later.promise;
         yield [{ data: "{}" }];
       },
-      { heartbeatMs: 1_000 },
+      { ...sseDefaults, heartbeatMs: 1_000 },
     );
     const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
     const text: string[] = [];
@@ -115,7 +115,7 @@ describe("sseResponse", () => {
         yield [{ data: "{}" }];
         if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve));
       },
-      { signal: stop.signal },
+      { ...sseDefaults, signal: stop.signal },
     );
     const reader = response.body!.getReader();
     await reader.read();

@@ -2,15 +2,17 @@ import { streamResponse } from "../../internal/stream-response.ts";
 import { type Frames, type LiveSource, project } from "../../view.ts";
 import { formatComeBack, formatFrame, formatRetry, HEARTBEAT, SSE_TYPE } from "./format.ts";
 
-export interface SseOptions {
-  /** Between two comments on a quiet connection, in ms. @default 15_000 */
-  readonly heartbeatMs?: number | undefined;
-  /** What the client is told to wait before it connects again, in ms. @default 1_000 */
-  readonly retryMs?: number | undefined;
-  readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** Ends the response, cleanly and without a terminal event: the client comes back. */
+/** What is the same for all responses of a server. */
+export interface SseSettings {
+  /** Between two comments on a quiet connection, in ms, at most. */
+  readonly heartbeatMs: number;
+  /** What the client is told to wait before it connects again, in ms. */
+  readonly retryMs: number;
+  /** Ends responses, cleanly and without a terminal event: their clients come back. */
   readonly signal?: AbortSignal | undefined;
 }
+
+export const sseDefaults: SseSettings = { heartbeatMs: 15_000, retryMs: 1_000 };
 
 /** Headers that keep proxies and compressors from holding events back. */
 const SSE_HEADERS = {
@@ -19,12 +21,10 @@ const SSE_HEADERS = {
   "x-accel-buffering": "no",
 };
 
-/** What a response shows, for servers that can write it to the connection themselves. */
+/** A response to be, for servers that can write it to the connection themselves. */
 export interface LiveResponse {
   readonly source: LiveSource;
-  readonly heartbeatMs: number;
-  readonly retryMs: number;
-  readonly signal: AbortSignal | undefined;
+  readonly settings: SseSettings;
 }
 
 const live = new WeakMap<Response, LiveResponse>();
@@ -40,9 +40,10 @@ export function liveResponse(response: Response): LiveResponse | undefined {
  */
 export function sseResponse(
   shown: ((signal: AbortSignal) => AsyncIterable<Frames>) | LiveSource,
-  options: SseOptions = {},
+  settings: SseSettings = sseDefaults,
+  headers: Readonly<Record<string, string>> = {},
 ): Response {
-  const { heartbeatMs = 15_000, retryMs = 1_000, headers, signal } = options;
+  const { heartbeatMs, retryMs, signal } = settings;
   const open =
     typeof shown === "function"
       ? shown
@@ -53,7 +54,7 @@ export function sseResponse(
     if (signal?.aborted) yield formatComeBack(retryMs);
   };
   const response = streamResponse(text, { headers: { ...SSE_HEADERS, ...headers }, signal });
-  if (typeof shown !== "function") live.set(response, { source: shown, heartbeatMs, retryMs, signal });
+  if (typeof shown !== "function") live.set(response, { source: shown, settings });
   return response;
 }
 

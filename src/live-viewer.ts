@@ -1,0 +1,132 @@
+import type { Channel, Channels, ChannelViewer, Piece } from "./channel.ts";
+import { isTerminalType } from "./events.ts";
+import { soon } from "./internal/soon.ts";
+import type { Tail } from "./store.ts";
+import { type LiveSource, openProjection } from "./view.ts";
+
+/** More than this is not written to who does not read: the rest comes from the store, later. */
+const MOST_UNREAD = 256 * 1024;
+
+/** Where what a viewer is shown goes: a connection. */
+export interface Outlet<Encoded> {
+  write(encoded: Encoded): void;
+  /** Bytes that were written and have not been taken by the system. */
+  readonly unread: number;
+  /** Resolves once more may be written, and when nobody is there; undefined if more may be written. */
+  room(): Promise<void> | undefined;
+  /** Called once, after the last of it: all of the log, or what there was when the viewer was stopped. */
+  end(): void;
+  /** Called if the log cannot be read. */
+  fail(error: unknown): void;
+}
+
+/**
+ * Shows a run on an outlet: what was from the store, at the pace of who reads, then live from a channel; from the store
+ * again where the reader falls behind. While it is live, it holds nothing and waits for nothing.
+ */
+export class LiveViewer<Encoded> implements ChannelViewer<Encoded> {
+  readonly #channels: Channels<Encoded>;
+  readonly #source: LiveSource;
+  readonly #outlet: Outlet<Encoded>;
+  #used: ({ readonly channel: Channel<Encoded> } & Disposable) | undefined;
+  /** Whether what comes is taken from the channel. */
+  #live = false;
+  #stopping = false;
+  #gone = false;
+  /** The last entry that was written. */
+  #at: Tail;
+
+  constructor(channels: Channels<Encoded>, source: LiveSource, outlet: Outlet<Encoded>) {
+    this.#channels = channels;
+    this.#source = source;
+    this.#outlet = outlet;
+    this.#at = source.after;
+  }
+
+  /** By turns from the store and live, until the log has ended, nobody is there or it is stopped. */
+  async show(): Promise<void> {
+    try {
+      while (!this.#gone) {
+        await this.#outlet.room();
+        const last = this.#stopping;
+        if ((await this.#catchUp()) || last) return this.#end();
+        this.#used ??= this.#channels.use(this.#source.log, this.#source.view);
+        const { channel } = this.#used;
+        await channel.ready;
+        if (this.#gone || this.#stopping) continue;
+        this.#live = true;
+        if (channel.join(this, this.#at.seq)) return;
+        this.#live = false;
+      }
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /** What is in the log by now is still shown, and then it ends. */
+  stop(): void {
+    this.#stopping = true;
+    if (this.#live) this.#readAgain();
+  }
+
+  /** Nobody is there any more. */
+  leave(): void {
+    this.#gone = true;
+    this.#live = false;
+    this.#used?.channel.leave(this);
+    this.#used?.[Symbol.dispose]();
+    this.#used = undefined;
+  }
+
+  take({ after, tail, encoded, reset, ended }: Piece<Encoded>): void {
+    const at = this.#at.seq;
+    // One that was ahead of the channel has this already.
+    if (!reset && tail.seq <= at && !ended) return;
+    if (!reset && after < at && tail.seq > at) {
+      this.#readAgain();
+      return;
+    }
+    if (encoded && (reset || tail.seq > at)) this.#outlet.write(encoded);
+    this.#at = tail;
+    if (ended) this.#end();
+    else if (this.#outlet.unread > MOST_UNREAD) this.#readAgain();
+  }
+
+  fail(error: unknown): void {
+    if (this.#gone) return;
+    this.leave();
+    this.#outlet.fail(error);
+  }
+
+  /** Writes what the store has, up to the end of the log as it is now. True if the log has ended. */
+  async #catchUp(): Promise<boolean> {
+    const { log, view } = this.#source;
+    const { encode } = this.#channels;
+    const { projection, frames } = await openProjection(log, view, this.#at);
+    if (frames.length > 0) this.#outlet.write(encode(frames));
+    for await (const slice of log.follow({ after: projection.position, live: false })) {
+      if (this.#gone) return false;
+      const next = projection.take(slice);
+      if (next.length > 0) this.#outlet.write(encode(next));
+      this.#at = projection.reached;
+      if (slice.entries && isTerminalType(slice.entries.at(-1)!.type)) return true;
+      await this.#outlet.room();
+      // Those who are live come in between.
+      await new Promise((resolve) => soon(resolve));
+    }
+    return false;
+  }
+
+  /** Goes on from the store: it has a part of what the channel hands on, or does not read as fast, or is to end. */
+  #readAgain(): void {
+    this.#used?.channel.leave(this);
+    this.#live = false;
+    void this.show();
+  }
+
+  #end(): void {
+    if (this.#gone) return;
+    this.leave();
+    this.#outlet.end();
+  }
+}

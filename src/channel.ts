@@ -145,9 +145,7 @@ export class Channel<Encoded> implements Disposable {
   }
 
   #show(slice: Slice): void {
-    const projection = this.#projection!;
-    const before = projection.reached.seq;
-    const frames = projection.take(slice);
+    const frames = this.#projection!.take(slice);
     if (slice.reset !== undefined) {
       this.#frames = frames;
       this.#reset = true;
@@ -155,11 +153,12 @@ export class Channel<Encoded> implements Disposable {
       return;
     }
     this.#frames = this.#frames.length === 0 ? frames : this.#frames.concat(frames);
-    if (isTerminalType(slice.entries.at(-1)!.type)) {
+    const last = slice.entries.at(-1)!;
+    if (isTerminalType(last.type)) {
       this.#ended = true;
       this.#rest();
     }
-    if (projection.reached.seq > before || this.#reset) pacer.schedule(this.#flush);
+    if (last.seq > this.#seq) pacer.schedule(this.#flush);
   }
 
   #fail(error: unknown): void {

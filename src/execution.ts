@@ -16,16 +16,21 @@ import type { Writer } from "./writer.ts";
 /** How long an agent that was aborted may take to return before the run ends without it. */
 const GRACE_MS = 2_000;
 
+/** Who puts agents to work: the same for all of a process. */
+export interface ExecutionHost {
+  /** The messages before the input of a run. */
+  history(writer: Writer): Promise<readonly Message[]>;
+  /** Called with what an agent threw, whole: the log gets its message only. */
+  onError(error: unknown, run: string): void;
+}
+
 export interface ExecutionOptions {
   readonly writer: Writer;
   readonly agent: AgentLike;
   readonly limits: RunLimits;
   /** Whether the log holds more than its first event: the agent is then given it all. */
   readonly resumed: boolean;
-  readonly history: () => Promise<readonly Message[]>;
   readonly deps: unknown;
-  /** Called with what an agent threw, whole: the log gets its message only. */
-  readonly onError: (error: unknown) => void;
 }
 
 interface Failure {
@@ -45,6 +50,7 @@ interface Outcome {
  */
 export class Execution {
   readonly writer: Writer;
+  readonly #host: ExecutionHost;
   readonly #options: ExecutionOptions;
   readonly #abort = new AbortController();
   /** Why the agent was aborted; undefined for a cancel. */
@@ -60,7 +66,8 @@ export class Execution {
   #timer: NodeJS.Timeout | undefined;
   #grace: NodeJS.Timeout | undefined;
 
-  constructor(options: ExecutionOptions) {
+  constructor(host: ExecutionHost, options: ExecutionOptions) {
+    this.#host = host;
     this.#options = options;
     this.writer = options.writer;
   }
@@ -88,7 +95,7 @@ export class Execution {
       }
     } catch (error) {
       // Whoever has the run now ends it.
-      if (!this.writer.fenced) this.#options.onError(error);
+      if (!this.writer.fenced) this.#host.onError(error, this.writer.log.run);
       return this.writer.summary.terminal;
     } finally {
       clearTimeout(this.#timer);
@@ -129,7 +136,7 @@ export class Execution {
   async #drive(entries: readonly Entry[]): Promise<Outcome> {
     this.#asked = false;
     try {
-      const history = await this.#options.history();
+      const history = await this.#host.history(this.writer);
       for await (const event of this.#options.agent.run(this.#context(entries, history))) {
         this.#write(event);
         const room = this.writer.room();
@@ -138,7 +145,7 @@ export class Execution {
       }
       return { asked: this.#asked };
     } catch (error) {
-      if (!this.#abort.signal.aborted) this.#options.onError(error);
+      if (!this.#abort.signal.aborted) this.#host.onError(error, this.writer.log.run);
       return { asked: this.#asked, failure: { code: codeOf(error), message: messageOf(error) } };
     }
   }

@@ -4,7 +4,7 @@ import { deleteRun } from "./delete-run.ts";
 import { RunError } from "./errors.ts";
 import type { Entry, Input, InputEvent, JsonObject, Message, StreamEvent } from "./events.ts";
 import { SCHEMA_VERSION } from "./events.ts";
-import { Execution } from "./execution.ts";
+import { Execution, type ExecutionHost } from "./execution.ts";
 import { hashOf, newHolder, newId } from "./internal/id.ts";
 import { wait } from "./internal/wait.ts";
 import { Lease } from "./lease.ts";
@@ -12,20 +12,12 @@ import { defaultLimits } from "./limits.ts";
 import { type FollowOptions, Log, type Slice } from "./log.ts";
 import { type Appended, type ProducedEvent, Producers } from "./producers.ts";
 import { type Retention, Sweeper } from "./retention.ts";
-import {
-  filterTags,
-  fromRecord,
-  infoFrom,
-  type ListFilter,
-  ownerTag,
-  type RunInfo,
-  toRecord,
-} from "./run-info.ts";
+import { filterTags, fromRecord, infoFrom, type ListFilter, ownerTag, type RunInfo } from "./run-info.ts";
 import { checkId, isInput } from "./schema.ts";
 import type { RunRecord, Store, Tail } from "./store.ts";
 import { Thread, type ThreadPolicy } from "./thread.ts";
 import { isTombstone, missing } from "./tombstone.ts";
-import { Writer } from "./writer.ts";
+import { Writer, type WriterOptions } from "./writer.ts";
 
 const LEASE_MS = 30_000;
 /** How often a run is taken over in one step: an agent that kills its process ends sometime. */
@@ -105,6 +97,9 @@ export class Hub implements AsyncDisposable {
   /** What the programs that started runs passed along, until the runs end. */
   readonly #deps = new Map<string, unknown>();
   readonly #limits: RunLimits;
+  readonly #limitsOf: ReadonlyMap<AgentLike, RunLimits>;
+  readonly #writing: WriterOptions;
+  readonly #host: ExecutionHost;
   readonly #producers: Producers;
   readonly #lease: Lease;
   readonly #sweeper: Sweeper | undefined;
@@ -117,6 +112,21 @@ export class Hub implements AsyncDisposable {
     this.store = options.store;
     this.#options = options;
     this.#limits = { ...defaultLimits, ...options.limits };
+    this.#writing = {
+      holder: this.holder,
+      before: options.before,
+      coalesceMs: options.coalesceMs,
+      onMissed: ({ event }, writer) => {
+        this.#executions.get(writer.log.run)?.execution.receive(event);
+        this.#producers.receive(writer);
+      },
+      onLost: (run) => void this.#endBroken(run).catch((error) => this.#report(error, run)),
+      onTrouble: (error, run) => this.#report(error, run),
+    };
+    this.#host = {
+      history: (writer) => this.#history(writer),
+      onError: (error, run) => this.#report(error, run),
+    };
     this.#producers = new Producers({
       limits: this.#limits,
       open: (id) => this.#open(id),
@@ -140,6 +150,7 @@ export class Hub implements AsyncDisposable {
     const agents = (options.agents ?? []).map((agent) => toAgent(agent));
     for (const { name } of agents) checkId(name, "agent name");
     this.#agents = new Map(agents.map((agent) => [agent.name, agent]));
+    this.#limitsOf = new Map(agents.map((agent) => [agent, { ...this.#limits, ...agent.limits }]));
     if (this.#agents.size < agents.length) throw new TypeError("Cannot make a hub: two agents have one name");
   }
 
@@ -385,20 +396,7 @@ export class Hub implements AsyncDisposable {
   }
 
   #writer(id: string): Writer {
-    const writer = new Writer({
-      log: new Log(this.store, id),
-      holder: this.holder,
-      record: (summary, owner, bytes) => toRecord(id, summary, owner, bytes),
-      before: (event) => this.before(event),
-      coalesceMs: this.#options.coalesceMs,
-      onMissed: ({ event }) => {
-        this.#executions.get(id)?.execution.receive(event);
-        this.#producers.receive(writer);
-      },
-      onLost: () => void this.#endBroken(id).catch((error) => this.#report(error, id)),
-      onTrouble: (error) => this.#report(error, id),
-    });
-    return writer;
+    return new Writer(new Log(this.store, id), this.#writing);
   }
 
   /** A writer on a log that exists. */
@@ -414,14 +412,12 @@ export class Hub implements AsyncDisposable {
   #execute(writer: Writer, agent: AgentLike, resumed: boolean): void {
     const id = writer.log.run;
     writer.owner = this.holder;
-    const execution = new Execution({
+    const execution = new Execution(this.#host, {
       writer,
       agent,
       resumed,
-      limits: { ...this.#limits, ...agent.limits },
-      history: () => this.#history(writer),
+      limits: this.#limitsOf.get(agent)!,
       deps: this.#deps.get(id),
-      onError: (error) => this.#report(error, id),
     });
     if (writer.summary.cancel) execution.stop();
     const watch = writer.watch();

@@ -50,8 +50,7 @@ export async function importRun(
     tail = { seq: batch.seq, check: batch.check };
   }
   if (!summary.terminal) {
-    const record = (known: Summary, owner: string, size: number) => toRecord(id, known, owner, size);
-    const writer = new Writer({ log: new Log(store, id), holder, record });
+    const writer = new Writer(new Log(store, id), { holder });
     await writer.load();
     const message = "The recording stops before the end of its run";
     await writer.end(({ totals }) => ({ type: "run.failed", code: "producer_lost", message, ...totals }));

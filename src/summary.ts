@@ -14,6 +14,11 @@ export const statusTransitions: Readonly<Record<AgentStatus, readonly AgentStatu
   failed: ["starting", "working"],
 };
 
+/** What has begun and not ended, by its id. */
+type Open<Begun> = ReadonlyMap<string, Begun>;
+
+const NONE: ReadonlyMap<string, never> = new Map<string, never>();
+
 /**
  * What a log amounts to: its status and totals, and what is open. A fold: the same entries give the same
  * summary in any process. The writer of a run keeps one to know what the end has to close; lists show one.
@@ -35,23 +40,22 @@ export class Summary {
   resumes = 0;
   #resumedFrom: number | undefined;
   /** Steps under way: one, unless several agents write one log. They count their steps each on its own. */
-  #steps = new Map<string, EventOf<"step.started">>();
-  #blocks = new Map<string, EventOf<"text.started" | "reasoning.started">>();
-  #calls = new Map<string, EventOf<"tool.started" | "tool.called">>();
+  #steps: Open<EventOf<"step.started">> = NONE;
+  #blocks: Open<EventOf<"text.started" | "reasoning.started">> = NONE;
+  #calls: Open<EventOf<"tool.started" | "tool.called">> = NONE;
   /** Approvals without an answer, by id. */
-  approvals = new Map<string, EventOf<"approval.requested">>();
-  #answered = new Set<string>();
-  #statuses = new Map<string, AgentStatus>();
+  approvals: Open<EventOf<"approval.requested">> = NONE;
+  #answered: ReadonlyMap<string, true> = NONE;
+  #statuses: ReadonlyMap<string, AgentStatus> = NONE;
 
-  /** A copy, to see what more events would make of it. */
+  /** A copy, to see what more events would make of it. What is open is never changed, only replaced: the two share it. */
   clone(): Summary {
     const copy = Object.assign(new Summary(), this);
-    copy.approvals = new Map(this.approvals);
-    copy.#steps = new Map(this.#steps);
-    copy.#blocks = new Map(this.#blocks);
-    copy.#calls = new Map(this.#calls);
-    copy.#answered = new Set(this.#answered);
-    copy.#statuses = new Map(this.#statuses);
+    copy.#steps = this.#steps;
+    copy.#blocks = this.#blocks;
+    copy.#calls = this.#calls;
+    copy.#answered = this.#answered;
+    copy.#statuses = this.#statuses;
     copy.#resumedFrom = this.#resumedFrom;
     return copy;
   }
@@ -87,27 +91,22 @@ export class Summary {
         return true;
       case "step.retried":
         // What the attempt had said is withdrawn; of an agent inside another only its own.
-        for (const open of [this.#blocks, this.#calls]) {
-          for (const [id, of] of open) {
-            if (originOf(event) === "" || originOf(event) === originOf(of)) open.delete(id);
-          }
-        }
+        this.#blocks = ofOthers(this.#blocks, event);
+        this.#calls = ofOthers(this.#calls, event);
         return false;
       case "run.resumed":
         if (this.#steps.size > 0) {
-          this.#blocks.clear();
-          this.#calls.clear();
-          this.#steps.clear();
+          this.#blocks = this.#calls = this.#steps = NONE;
         }
         this.resumes = event.fromStep === this.#resumedFrom ? this.resumes + 1 : 1;
         this.#resumedFrom = event.fromStep;
         return true;
       case "step.started":
         this.step = event.step;
-        this.#steps.set(`${event.step} ${originOf(event)}`, event);
+        this.#steps = put(this.#steps, `${event.step} ${originOf(event)}`, event);
         return true;
       case "step.finished":
-        this.#steps.delete(`${event.step} ${originOf(event)}`);
+        this.#steps = without(this.#steps, `${event.step} ${originOf(event)}`);
         // A step that was cut off before its provider told anything leaves what is known as it is.
         if (event.usage === null && event.finishReason === "interrupted") {
           if (!this.usage) this.cost = null;
@@ -118,26 +117,28 @@ export class Summary {
         return true;
       case "text.started":
       case "reasoning.started":
-        this.#blocks.set(event.id, event);
+        this.#blocks = put(this.#blocks, event.id, event);
         return false;
       case "text.finished":
       case "reasoning.finished":
-        this.#blocks.delete(event.id);
+        this.#blocks = without(this.#blocks, event.id);
         return false;
       case "tool.started":
       case "tool.called":
-        this.#calls.set(event.callId, event);
+        this.#calls = put(this.#calls, event.callId, event);
         return false;
       case "tool.returned":
       case "tool.failed":
-        this.#calls.delete(event.callId);
+        this.#calls = without(this.#calls, event.callId);
         return false;
       case "approval.requested":
-        this.approvals.set(event.approvalId, event);
+        this.approvals = put(this.approvals, event.approvalId, event);
         return true;
       case "input.approval":
-        this.#answered.add(event.approvalId);
-        return this.approvals.delete(event.approvalId);
+        this.#answered = put(this.#answered, event.approvalId, true);
+        if (!this.approvals.has(event.approvalId)) return false;
+        this.approvals = without(this.approvals, event.approvalId);
+        return true;
       case "input.cancel":
         this.cancel ??= event;
         return false;
@@ -145,7 +146,7 @@ export class Summary {
         if (event.complete) this.output = event.value;
         return false;
       case "status":
-        this.#statuses.set(event.agent ?? "", event.status);
+        this.#statuses = put(this.#statuses, event.agent ?? "", event.status);
         return false;
       default:
         return false;
@@ -195,6 +196,22 @@ export class Summary {
   get totals(): { readonly usage?: Usage; readonly cost: number | null } {
     return this.usage ? { usage: this.usage, cost: this.cost } : { cost: this.cost };
   }
+}
+
+function put<Value>(map: ReadonlyMap<string, Value>, key: string, value: Value): ReadonlyMap<string, Value> {
+  return new Map(map).set(key, value);
+}
+
+function without<Value>(map: ReadonlyMap<string, Value>, key: string): ReadonlyMap<string, Value> {
+  const rest = new Map(map);
+  rest.delete(key);
+  return rest.size === 0 ? NONE : rest;
+}
+
+/** What is left open when an attempt of somebody is withdrawn. */
+function ofOthers<Value extends Origin>(open: Open<Value>, retried: Origin): Open<Value> {
+  const who = originOf(retried);
+  return new Map([...open].filter(([, of]) => who !== "" && who !== originOf(of)));
 }
 
 /** Who speaks in an event, as text: empty for the run's own agent. */

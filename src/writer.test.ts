@@ -2,7 +2,6 @@ import fc from "fast-check";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import type { StreamEvent, TerminalEvent } from "./events.ts";
 import { Log } from "./log.ts";
-import { toRecord } from "./run-info.ts";
 import type { Store } from "./store.ts";
 import { memoryStore } from "./stores/memory.ts";
 import { faultyStore } from "./testing/faulty-store.ts";
@@ -12,12 +11,7 @@ const started: StreamEvent = { type: "run.started", v: 1, agent: "test", input: 
 const finish = (): TerminalEvent => ({ type: "run.finished", cost: 0 });
 
 function writerOn(store: Store, holder = "w", onMissed?: (type: string) => void): Writer {
-  return new Writer({
-    log: new Log(store, "r"),
-    holder,
-    record: (summary, owner, bytes) => toRecord("r", summary, owner, bytes),
-    onMissed: (entry) => onMissed?.(entry.type),
-  });
+  return new Writer(new Log(store, "r"), { holder, onMissed: (entry) => onMissed?.(entry.type) });
 }
 
 async function begun(store: Store): Promise<Writer> {
@@ -53,12 +47,7 @@ describe("Writer", () => {
     onTestFinished(() => void vi.useRealTimers());
     const store = memoryStore();
     const append = vi.spyOn(store, "append");
-    const writer = new Writer({
-      log: new Log(store, "r"),
-      holder: "w",
-      record: (summary, owner, bytes) => toRecord("r", summary, owner, bytes),
-      coalesceMs: 50,
-    });
+    const writer = new Writer(new Log(store, "r"), { holder: "w", coalesceMs: 50 });
     await writer.begin(started);
     for (const text of ["one ", "two ", "three"]) {
       writer.write({ type: "text.delta", id: "1", text });
@@ -232,10 +221,8 @@ describe("Writer", () => {
     await begun(store);
     let refusals = 2;
     const trouble: unknown[] = [];
-    const writer = new Writer({
-      log: new Log(faultyStore(store, { refuse: () => refusals-- > 0 }), "r"),
+    const writer = new Writer(new Log(faultyStore(store, { refuse: () => refusals-- > 0 }), "r"), {
       holder: "w",
-      record: (summary, owner, bytes) => toRecord("r", summary, owner, bytes),
       onTrouble: (error) => trouble.push(error),
     });
     await writer.load();

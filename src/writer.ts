@@ -4,6 +4,7 @@ import { isTerminal, type StreamEvent, type TerminalEvent } from "./events.ts";
 import { wait } from "./internal/wait.ts";
 import { cutOutput, toJson } from "./json.ts";
 import { EMPTY, type Log } from "./log.ts";
+import { toRecord } from "./run-info.ts";
 import { type Delta, encodeChecked, encodeEvent, isDelta, parseEvent } from "./schema.ts";
 import type { Batch, RunRecord, Tail } from "./store.ts";
 import { isFolded, Summary } from "./summary.ts";
@@ -19,22 +20,20 @@ const POLL_MS = 2_000;
 const RETRY_MS = 2_000;
 const FIRST_RETRY_MS = 20;
 
+/** The same for all writers of a process. */
 export interface WriterOptions {
-  readonly log: Log;
   /** Names this process in the `by` of its batches. */
   readonly holder: string;
-  /** What lists show of the run; written with the batch that changed it. */
-  readonly record: (summary: Summary, owner: string, bytes: number) => RunRecord;
   /** Has the last word on each event before it is encoded: redaction, for instance. */
   readonly before?: ((event: StreamEvent) => StreamEvent) | undefined;
   /** How long an event may wait for others to share its batch, in ms. @default 0: what waits anyway is shared */
   readonly coalesceMs?: number | undefined;
-  /** Called for what another process appended to this run, in order. */
-  readonly onMissed?: (entry: StoredEntry) => void;
+  /** Called for what another process appended to the run, in order. */
+  readonly onMissed?: ((entry: StoredEntry, writer: Writer) => void) | undefined;
   /** Called when the log turns out to be shorter, or another, than what was committed. */
-  readonly onLost?: () => void;
+  readonly onLost?: ((run: string) => void) | undefined;
   /** Called when the store refuses an append that will be tried again. */
-  readonly onTrouble?: (error: unknown) => void;
+  readonly onTrouble?: ((error: unknown, run: string) => void) | undefined;
 }
 
 /** An event that waits for its batch: encoded, or a delta that may still grow. */
@@ -62,7 +61,6 @@ interface How {
 type Decide = (summary: Summary) => TerminalEvent;
 
 let appends = 0;
-const NONE: ReadonlyMap<string, number> = new Map();
 
 /**
  * Appends to one run for the process that owns it: knows the tail, so that an append is one compare and
@@ -81,9 +79,9 @@ export class Writer {
   #pending: Pending[] = [];
   #pendingBytes = 0;
   /** The last append of each producer elsewhere. */
-  readonly #producers = new Map<string, Producer>();
+  #producers: Map<string, Producer> | undefined;
   /** Deltas of which the last character is only half there, by block: the half waits for the next delta. */
-  readonly #halves = new Map<string, Delta>();
+  #halves: Map<string, Delta> | undefined;
   #recordChanged = false;
   /** What the log amounts to with the batch in flight: `summary` is ahead of it by what was written since. */
   #committing: Summary | undefined;
@@ -94,9 +92,9 @@ export class Writer {
   #turn: Promise<unknown> = Promise.resolve();
   #flight: Promise<void> | undefined;
 
-  constructor(options: WriterOptions) {
+  constructor(log: Log, options: WriterOptions) {
     this.#options = options;
-    this.log = options.log;
+    this.log = log;
     this.owner = options.holder;
   }
 
@@ -153,7 +151,7 @@ export class Writer {
       this.#pushDelta(event);
     } else {
       const line = this.#encode(event);
-      if (event.type === "step.retried") this.#halves.clear();
+      if (event.type === "step.retried") this.#halves?.clear();
       else if (event.type === "text.finished" || event.type === "reasoning.finished")
         this.#pushHalf(event.id);
       if (this.summary.apply(event, Date.now())) this.#recordChanged = true;
@@ -168,16 +166,10 @@ export class Writer {
    */
   watch(): Disposable {
     const { store, run } = this.log;
-    const look = () => {
-      this.#exclusive(() => this.#missed(NONE)).catch((error) => this.#options.onTrouble?.(error));
-    };
-    const own = (batch: Batch) =>
-      batch === this.#sent || openBatch(batch).by.startsWith(`${this.#options.holder}.`);
-    const watching = store.watch(run, (batch) => {
-      if (!batch || !own(batch)) look();
-    });
+    const watching = store.watch(run, this.#hear);
+    if (!store.shared) return watching;
     // Hints of other processes may be lost, and all are while this one is stopped.
-    const polling = store.shared ? setInterval(look, POLL_MS).unref() : undefined;
+    const polling = setInterval(this.#hear, POLL_MS).unref();
     return {
       [Symbol.dispose]() {
         watching[Symbol.dispose]();
@@ -185,6 +177,12 @@ export class Writer {
       },
     };
   }
+
+  readonly #hear = (batch?: Batch): void => {
+    const { holder, onTrouble } = this.#options;
+    if (batch && (batch === this.#sent || openBatch(batch).by.startsWith(`${holder}.`))) return;
+    this.#exclusive(() => this.#missed()).catch((error) => onTrouble?.(error, this.log.run));
+  };
 
   /** Resolves once there is room to write more; undefined if there is. */
   room(): Promise<void> | undefined {
@@ -211,7 +209,7 @@ export class Writer {
   ): Promise<{ readonly first: number; readonly tail: Tail }> {
     return this.#exclusive(async () => {
       // What comes before it may have been appended by another process, and word of it be on its way.
-      if (producer && this.#skips(producer)) await this.#missed(NONE);
+      if (producer && this.#skips(producer)) await this.#missed();
       try {
         const count = await this.#batch(events, { decide, producer, patient: false });
         return { first: this.#tail.seq - count + 1, tail: this.#tail };
@@ -250,7 +248,8 @@ export class Writer {
     await this.#flight;
     return this.#exclusive(async () => {
       try {
-        if (!this.summary.terminal) await this.#batch([...this.#halves.values()], { decide, patient: true });
+        if (!this.summary.terminal)
+          await this.#batch([...(this.#halves?.values() ?? [])], { decide, patient: true });
       } catch (error) {
         if (!this.summary.terminal) throw error;
       }
@@ -361,10 +360,14 @@ export class Writer {
 
   #pushDelta(event: Delta): void {
     const key = "id" in event ? event.id : event.callId;
-    let text = (this.#halves.get(key)?.text ?? "") + event.text;
-    this.#halves.delete(key);
+    let text = event.text;
+    if (this.#halves) {
+      text = (this.#halves.get(key)?.text ?? "") + text;
+      this.#halves.delete(key);
+    }
     const last = text.charCodeAt(text.length - 1);
     if (last >= 0xd800 && last <= 0xdbff) {
+      this.#halves ??= new Map();
       this.#halves.set(key, { ...event, text: text.slice(-1) });
       text = text.slice(0, -1);
     }
@@ -378,9 +381,9 @@ export class Writer {
 
   /** The first half of a character of which the second never came: kept as it is. */
   #pushHalf(id: string): void {
-    const half = this.#halves.get(id);
+    const half = this.#halves?.get(id);
     if (half) this.#push(half);
-    this.#halves.delete(id);
+    this.#halves?.delete(id);
   }
 
   #push(pending: Pending): void {
@@ -390,18 +393,17 @@ export class Writer {
 
   /** Commits what is pending, batch after batch, until nothing is. */
   async #fly(): Promise<void> {
-    // What is said in one go shares a batch: the first is sealed a microtask later.
-    await undefined;
     try {
       while (this.#pending.length > 0) {
         // Deltas that come meanwhile are put together.
         if (this.#options.coalesceMs) await wait(this.#options.coalesceMs);
+        // What is said in one go shares a batch: it is sealed a microtask later.
         await this.#exclusive(() => this.#commitPending());
       }
     } catch (error) {
       // Closed: `write` says so from now on, and what was not committed is not owed.
       this.#pending = [];
-      if (error !== this.#closed) this.#options.onTrouble?.(error);
+      if (error !== this.#closed) this.#options.onTrouble?.(error, this.log.run);
     } finally {
       this.#flight = undefined;
     }
@@ -421,7 +423,7 @@ export class Writer {
 
   #recordOf(summary: Summary, lines: readonly string[]): RunRecord {
     const bytes = lines.reduce((sum, line) => sum + line.length, this.#bytes);
-    return this.#options.record(summary, this.owner, bytes);
+    return toRecord(this.log.run, summary, this.owner, bytes);
   }
 
   #takePending(): { readonly lines: readonly string[]; readonly recordChanged: boolean } {
@@ -440,16 +442,14 @@ export class Writer {
    * are waited out.
    */
   async #commit(draft: (at: number) => Draft, patient: boolean): Promise<number> {
-    const tried = new Map<string, number>();
+    const by = `${this.#options.holder}.${(appends++).toString(36)}`;
     let delay = FIRST_RETRY_MS;
     while (true) {
       // Also after a refusal: what was read then may have been the end.
       if (this.#closed) throw this.#closed;
       const at = Date.now();
       const { lines, record, producer } = draft(at);
-      const by = `${this.#options.holder}.${(appends++).toString(36)}`;
       const batch = sealBatch(this.#tail, lines, at, by, producer);
-      tried.set(by, at);
       this.#sent = batch;
       try {
         const real = await this.log.store.append(this.log.run, this.#tail, batch, record);
@@ -459,40 +459,40 @@ export class Writer {
           return at;
         }
         const known = this.#tail;
-        const landed = await this.#missed(tried);
+        const landed = await this.#missed(by);
         if (landed !== undefined) return landed;
         // Nothing was missed, and yet the log ends before this writer's place in it, or is another one.
         if (this.#tail === known && real.seq <= known.seq) this.#lose();
       } catch (error) {
         // The answer may be all that was lost: then the batch is there.
-        const landed = await this.#missed(tried).catch(() => undefined);
+        const landed = await this.#missed(by).catch(() => undefined);
         if (landed !== undefined) return landed;
         if (!patient) throw error;
-        this.#options.onTrouble?.(error);
+        this.#options.onTrouble?.(error, this.log.run);
         await wait(delay);
         delay = Math.min(delay * 2, RETRY_MS);
       }
     }
   }
 
-  /** Reads what others appended. If it is our own, of which only the answer was lost: when that was tried. */
-  async #missed(tried: ReadonlyMap<string, number>): Promise<number | undefined> {
+  /** Reads what others appended. If it is our own, of which only the answer was lost: its time. */
+  async #missed(ours?: string): Promise<number | undefined> {
     const batches = await this.log.store.read(this.log.run, this.#tail.seq, 1024 * 1024);
     for (const batch of batches) {
-      const { by, entries, tail, producer, before, first } = openBatch(batch);
+      const { by, at, entries, tail, producer, before, first } = openBatch(batch);
       if (before !== this.#tail.check || first !== this.#tail.seq + 1) {
         this.#lose();
         return undefined;
       }
-      if (tried.has(by)) {
+      if (by === ours) {
         this.#tail = tail;
         this.#bytes += batch.text.length;
-        return tried.get(by);
+        return at;
       }
       for (const entry of entries) {
         this.#take(entry);
         if (entry.type === "run.resumed") this.#close("another process went on with it");
-        this.#options.onMissed?.(entry);
+        this.#options.onMissed?.(entry, this);
       }
       this.#remember(producer);
     }
@@ -509,12 +509,14 @@ export class Writer {
   }
 
   #remember(producer: Producer | undefined): void {
-    if (producer) this.#producers.set(producer.id, producer);
+    if (!producer) return;
+    this.#producers ??= new Map();
+    this.#producers.set(producer.id, producer);
   }
 
   /** Whether a producer's append was made before. Throws `producer_fenced`, `producer_gap` for what cannot be next. */
   #isMade({ id, epoch, seq }: Producer): boolean {
-    const last = this.#producers.get(id);
+    const last = this.#producers?.get(id);
     if (!last || epoch > last.epoch) {
       if (seq === 0) return false;
       throw new RunError("producer_gap", `${refused(this.log.run, id)}: its first append is 0, got ${seq}`);
@@ -531,7 +533,7 @@ export class Writer {
 
   /** Whether an append of a producer would leave one out, as far as is known here. */
   #skips({ id, epoch, seq }: Producer): boolean {
-    const last = this.#producers.get(id);
+    const last = this.#producers?.get(id);
     if (!last || epoch > last.epoch) return seq > 0;
     return epoch === last.epoch && seq > last.seq + 1;
   }
@@ -559,7 +561,7 @@ export class Writer {
       "log_lost",
       `Cannot append to run "${this.log.run}": the store lost a part of its log`,
     );
-    this.#options.onLost?.();
+    this.#options.onLost?.(this.log.run);
   }
 
   #close(why = `it ended with "${this.summary.terminal?.type}"`): void {

@@ -2,7 +2,6 @@ import { describe, expect, it } from "vitest";
 import { type AgentEvent, event } from "../src/events.ts";
 import { Hub } from "../src/hub.ts";
 import { Log } from "../src/log.ts";
-import { toRecord } from "../src/run-info.ts";
 import type { Store } from "../src/store.ts";
 import { memoryStore } from "../src/stores/memory.ts";
 import { Writer } from "../src/writer.ts";
@@ -41,9 +40,7 @@ function troubledStore(real: Store): { readonly store: Store; readonly trouble: 
 }
 
 function writerOf(store: Store, holder: string): Writer {
-  const record: ConstructorParameters<typeof Writer>[0]["record"] = (summary, owner, bytes) =>
-    toRecord("r", summary, owner, bytes);
-  return new Writer({ log: new Log(store, "r"), holder, record });
+  return new Writer(new Log(store, "r"), { holder });
 }
 
 const started = (fields: { readonly agent: string | null; readonly onProducerLost?: "resume" }) =>

@@ -9,7 +9,9 @@ import type { OpenSubject } from "./subject.ts";
 export const open: OpenSubject = async ({ runs, store: url }) => {
   const feeds = Array.from({ length: runs }, () => new Feed());
   async function* agent({ input }: RunContext): AgentStream {
-    yield* feeds[Number(input)]!;
+    const feed = feeds[Number(input)]!;
+    for (let events = await feed.next(); events; events = await feed.next())
+      for (const event of events) yield event;
   }
   const store = await openStore(url);
   const hub = await createHub({ store, agents: [agent] });
@@ -43,32 +45,34 @@ export const open: OpenSubject = async ({ runs, store: url }) => {
   };
 };
 
-/** Events that are pushed by one side and iterated by the other. */
-class Feed implements AsyncIterable<BenchEvent> {
+/** Events that are pushed by one side and awaited by the other, those of a tick together. */
+class Feed {
   #events: BenchEvent[] = [];
-  #wake: (() => void) | undefined;
+  #wake: ((events: readonly BenchEvent[]) => void) | undefined;
   #ended = false;
 
   push(events: readonly BenchEvent[]): void {
     for (const event of events) this.#events.push(event);
-    this.#wake?.();
+    if (!this.#wake) return;
+    const given = this.#events;
+    this.#events = [];
+    this.#wake(given);
+    this.#wake = undefined;
   }
 
   end(): void {
     this.#ended = true;
-    this.#wake?.();
+    this.#wake?.([]);
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<BenchEvent, void, undefined> {
-    while (true) {
-      const events = this.#events;
-      this.#events = [];
-      yield* events;
-      if (this.#events.length > 0) continue;
-      if (this.#ended) return;
-      await new Promise<void>((resolve) => {
+  /** What was pushed since the last time, or the next that is; undefined after the end. */
+  async next(): Promise<readonly BenchEvent[] | undefined> {
+    if (this.#events.length === 0 && !this.#ended)
+      return await new Promise((resolve) => {
         this.#wake = resolve;
       });
-    }
+    const given = this.#events;
+    this.#events = [];
+    return given.length > 0 ? given : undefined;
   }
 }

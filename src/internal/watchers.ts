@@ -1,28 +1,18 @@
 /** Callbacks by key. Whoever is disposed of is never called again, and one that throws hurts no other. */
 export class Watchers<Value> {
-  readonly #byKey = new Map<string, Set<(value?: Value) => void>>();
+  readonly #byKey = new Map<string, Set<Watcher<Value>>>();
 
   add(key: string, wake: (value?: Value) => void): Disposable {
-    // Wrapped, so that one function may watch twice.
-    const watcher = (value?: Value) => wake(value);
-    const watchers = this.#byKey.get(key) ?? new Set();
-    this.#byKey.set(key, watchers.add(watcher));
-    return {
-      [Symbol.dispose]: () => {
-        watchers.delete(watcher);
-        if (watchers.size === 0 && this.#byKey.get(key) === watchers) this.#byKey.delete(key);
-      },
-    };
+    return new Watcher(this.#byKey, key, wake);
   }
 
   wake(key: string, value?: Value): void {
     const watchers = this.#byKey.get(key);
     if (watchers === undefined) return;
-    // A copy, as a watcher may add others; the check, as it may dispose of others.
-    for (const watcher of [...watchers]) {
-      if (!watchers.has(watcher)) continue;
+    // A watcher may add others, which are then woken too, and dispose of others, which are not.
+    for (const watcher of watchers) {
       try {
-        watcher(value);
+        watcher.wake(value);
       } catch {
         // Being woken is only a hint: what it missed, it reads later.
       }
@@ -32,5 +22,26 @@ export class Watchers<Value> {
   clear(): void {
     for (const watchers of this.#byKey.values()) watchers.clear();
     this.#byKey.clear();
+  }
+}
+
+class Watcher<Value> implements Disposable {
+  readonly wake: (value?: Value) => void;
+  readonly #byKey: Map<string, Set<Watcher<Value>>>;
+  readonly #key: string;
+
+  constructor(byKey: Map<string, Set<Watcher<Value>>>, key: string, wake: (value?: Value) => void) {
+    this.wake = wake;
+    this.#byKey = byKey;
+    this.#key = key;
+    const watchers = byKey.get(key);
+    if (watchers) watchers.add(this);
+    else byKey.set(key, new Set([this]));
+  }
+
+  [Symbol.dispose](): void {
+    const watchers = this.#byKey.get(this.#key);
+    watchers?.delete(this);
+    if (watchers?.size === 0) this.#byKey.delete(this.#key);
   }
 }

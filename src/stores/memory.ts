@@ -128,9 +128,9 @@ class MemoryStore implements Store {
    * Does it with all that is asked for in this turn of the event loop, when the turn is over. As with a disk: an
    * agent that never waits lets others run, and what it says meanwhile shares the next commit.
    */
-  async #inTurn<Answer>(doing: string, work: () => Answer): Promise<Answer> {
-    this.#check(doing);
+  #inTurn<Answer>(doing: string, work: () => Answer): Promise<Answer> {
     return new Promise((resolve) => {
+      this.#check(doing);
       if (this.#queue.length === 0) soon(() => this.#flush());
       this.#queue.push(() => resolve(work()));
     });

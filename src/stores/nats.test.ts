@@ -5,7 +5,6 @@ import { afterAll, afterEach, describe, expect, it, onTestFinished, vi } from "v
 import { sealBatch } from "../batch.ts";
 import { createHub } from "../hub.ts";
 import { Log, type Slice } from "../log.ts";
-import { toRecord } from "../run-info.ts";
 import type { Batch, RunRecord, Store, Tail } from "../store.ts";
 import { type NatsServer, startNats } from "../testing/nats-server.fixture.ts";
 import { testStore } from "../testing/store.ts";
@@ -291,11 +290,7 @@ else {
       async (sent) => {
         for (let stop = 0; stop < 2; stop++) {
           const store = await open();
-          const writer = new Writer({
-            log: new Log(store, "r"),
-            holder: "dead",
-            record: toRecord.bind(null, "r"),
-          });
+          const writer = new Writer(new Log(store, "r"), { holder: "dead" });
           await writer.begin({ type: "run.started", v: 1, agent: "test", input: "x" });
           const publish = publisher.publish;
           let published = 0;

@@ -7,7 +7,7 @@ import { createHub } from "../../hub.ts";
 import { createApp } from "../../server/app.ts";
 import { nodeHandler } from "../../server/node-handler.ts";
 import { memoryStore } from "../../stores/memory.ts";
-import { SseBytes } from "./direct.ts";
+import { encodeTexts } from "./direct.ts";
 
 /** A server of one run, whose agent says a number for each message it gets, and ends with "end". */
 async function serve({
@@ -68,7 +68,7 @@ describe("writing straight to sockets", () => {
   it("[F53] frames a chunk once, whatever is in it", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary", maxLength: 200 }), (text) => {
-        const { chunk, body } = new SseBytes(text);
+        const { chunk, body } = encodeTexts([text]);
         expect(body.toString()).toBe(Buffer.from(text).toString());
         expect(chunk.toString("latin1")).toBe(
           `${body.length.toString(16)}\r\n${body.toString("latin1")}\r\n`,

@@ -6,35 +6,47 @@ import type { Frames, LiveSource } from "../../view.ts";
 import { formatComeBack, formatFrame, formatRetry, HEARTBEAT } from "./format.ts";
 import type { SseSettings } from "./server.ts";
 
-/** Text as bytes that are made once for all who take them. */
+/** What is made once for all who take it. */
 export class SseBytes {
-  /** As a chunk of HTTP/1.1, RFC 9112 section 7.1. */
+  /** A chunk of HTTP/1.1, RFC 9112 section 7.1. */
   readonly chunk: Buffer;
   readonly #head: number;
 
-  constructor(text: string) {
-    const length = Buffer.byteLength(text);
-    const head = `${length.toString(16)}\r\n`;
-    this.#head = head.length;
-    this.chunk = Buffer.allocUnsafe(head.length + length + 2);
-    this.chunk.write(head, 0, "latin1");
-    this.chunk.write(text, head.length, "utf8");
-    this.chunk.write("\r\n", head.length + length, "latin1");
+  constructor(chunk: Buffer, head: number) {
+    this.chunk = chunk;
+    this.#head = head;
   }
 
-  /** As they are. */
+  /** What the chunk holds. */
   get body(): Buffer {
     return this.chunk.subarray(this.#head, -2);
   }
 }
 
+/** Room before the text for its size: 8 hex digits and a line end. */
+const HEAD = 10;
+/** Where texts are put together: one by one, as the parts of a long text that was joined first are far apart in memory. */
+let slab = Buffer.allocUnsafe(256 * 1024);
+
 export function encodeFrames(frames: Frames): SseBytes {
-  let text = "";
-  for (const frame of frames) text += formatFrame(frame);
-  return new SseBytes(text);
+  return encodeTexts(frames.map(formatFrame));
 }
 
-const heartbeat = new SseBytes(HEARTBEAT);
+export function encodeTexts(texts: readonly string[]): SseBytes {
+  let end = HEAD;
+  for (const text of texts) {
+    // No character is more than three bytes of UTF-8.
+    const most = end + 3 * text.length + 2;
+    if (most > slab.length) slab = Buffer.concat([slab.subarray(0, end)], 2 * most);
+    end += slab.write(text, end);
+  }
+  const size = `${(end - HEAD).toString(16)}\r\n`;
+  slab.write(size, HEAD - size.length);
+  slab.write("\r\n", end);
+  return new SseBytes(Buffer.from(slab.subarray(HEAD - size.length, end + 2)), size.length);
+}
+
+const heartbeat = encodeTexts([HEARTBEAT]);
 
 /**
  * Writes runs to connections of Node, for one server: what was from the store, at the pace of who reads, then live from
@@ -104,7 +116,7 @@ class Connection implements Outlet<SseBytes> {
     this.#outgoing.on("close", this.#leave);
     if (this.#outgoing.destroyed) this.#leave();
     else {
-      this.write(new SseBytes(formatRetry(this.#viewers.settings.retryMs)));
+      this.write(encodeTexts([formatRetry(this.#viewers.settings.retryMs)]));
       void this.#viewer.show();
     }
   }
@@ -146,7 +158,7 @@ class Connection implements Outlet<SseBytes> {
   }
 
   end(): void {
-    if (this.#stopping) this.write(new SseBytes(formatComeBack(this.#viewers.settings.retryMs)));
+    if (this.#stopping) this.write(encodeTexts([formatComeBack(this.#viewers.settings.retryMs)]));
     this.#outgoing.end();
     this.#viewers.forget(this);
   }

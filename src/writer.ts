@@ -569,8 +569,8 @@ export class Writer {
   }
 
   #exclusive<Result>(work: () => Promise<Result>): Promise<Result> {
-    const result = this.#turn.then(work);
-    this.#turn = result.catch(() => {});
+    const result = this.#turn.then(work, work);
+    this.#turn = result;
     return result;
   }
 }

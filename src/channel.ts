@@ -71,6 +71,11 @@ export class Channel<Encoded> implements Disposable {
     this.ready = this.#read();
   }
 
+  /** Which run in which view. */
+  get shown(): { readonly log: Log; readonly view: View } {
+    return this.#options;
+  }
+
   /**
    * Lets in a viewer that has all up to `seq`. False if the channel is further: then there is more to be read. Throws
    * what the log cannot be followed for.
@@ -192,31 +197,35 @@ export class Channel<Encoded> implements Disposable {
   };
 }
 
-/** Channels by run and view: made with the first viewer, gone with the last. */
+/** Channels by run and view: made with the first user, gone with the last. */
 export class Channels<Encoded> {
   readonly encode: (frames: Frames) => Encoded;
-  readonly #open = new Map<string, { readonly channel: Channel<Encoded>; viewers: number }>();
+  readonly #open = new Map<string, Channel<Encoded>>();
+  readonly #users = new Map<Channel<Encoded>, number>();
 
   constructor(encode: (frames: Frames) => Encoded) {
     this.encode = encode;
   }
 
-  /** The channel of a run in a view. To dispose of the handle is to let it go. */
-  use(log: Log, view: View): { readonly channel: Channel<Encoded> } & Disposable {
-    const key = `${log.run} ${view.key ?? view.name}`;
-    const known = this.#open.get(key) ?? {
-      channel: new Channel({ log, view, encode: this.encode }),
-      viewers: 0,
-    };
-    this.#open.set(key, known);
-    known.viewers++;
-    return {
-      channel: known.channel,
-      [Symbol.dispose]: () => {
-        if (--known.viewers > 0) return;
-        known.channel[Symbol.dispose]();
-        if (this.#open.get(key) === known) this.#open.delete(key);
-      },
-    };
+  /** The channel of a run in a view. To be released by whoever has asked for it. */
+  use(log: Log, view: View): Channel<Encoded> {
+    const key = keyOf({ log, view });
+    const channel = this.#open.get(key) ?? new Channel({ log, view, encode: this.encode });
+    this.#open.set(key, channel);
+    this.#users.set(channel, (this.#users.get(channel) ?? 0) + 1);
+    return channel;
   }
+
+  release(channel: Channel<Encoded>): void {
+    const users = this.#users.get(channel)! - 1;
+    this.#users.set(channel, users);
+    if (users > 0) return;
+    this.#users.delete(channel);
+    this.#open.delete(keyOf(channel.shown));
+    channel[Symbol.dispose]();
+  }
+}
+
+function keyOf({ log, view }: { readonly log: Log; readonly view: View }): string {
+  return `${log.run} ${view.key ?? view.name}`;
 }

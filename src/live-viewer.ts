@@ -26,9 +26,10 @@ export interface Outlet<Encoded> {
  */
 export class LiveViewer<Encoded> implements ChannelViewer<Encoded> {
   readonly #channels: Channels<Encoded>;
-  readonly #source: LiveSource;
+  /** Once there is a channel, what the channel has: one for all its viewers. */
+  #shown: Pick<LiveSource, "log" | "view">;
   readonly #outlet: Outlet<Encoded>;
-  #used: ({ readonly channel: Channel<Encoded> } & Disposable) | undefined;
+  #channel: Channel<Encoded> | undefined;
   /** Whether what comes is taken from the channel. */
   #live = false;
   #stopping = false;
@@ -38,7 +39,7 @@ export class LiveViewer<Encoded> implements ChannelViewer<Encoded> {
 
   constructor(channels: Channels<Encoded>, source: LiveSource, outlet: Outlet<Encoded>) {
     this.#channels = channels;
-    this.#source = source;
+    this.#shown = source;
     this.#outlet = outlet;
     this.#at = source.after;
   }
@@ -50,8 +51,9 @@ export class LiveViewer<Encoded> implements ChannelViewer<Encoded> {
         await this.#outlet.room();
         const last = this.#stopping;
         if ((await this.#catchUp()) || last) return this.#end();
-        this.#used ??= this.#channels.use(this.#source.log, this.#source.view);
-        const { channel } = this.#used;
+        this.#channel ??= this.#channels.use(this.#shown.log, this.#shown.view);
+        const channel = this.#channel;
+        this.#shown = channel.shown;
         await channel.ready;
         if (this.#gone || this.#stopping) continue;
         this.#live = true;
@@ -73,9 +75,9 @@ export class LiveViewer<Encoded> implements ChannelViewer<Encoded> {
   leave(): void {
     this.#gone = true;
     this.#live = false;
-    this.#used?.channel.leave(this);
-    this.#used?.[Symbol.dispose]();
-    this.#used = undefined;
+    this.#channel?.leave(this);
+    if (this.#channel) this.#channels.release(this.#channel);
+    this.#channel = undefined;
   }
 
   take({ after, tail, encoded, reset, ended }: Piece<Encoded>): void {
@@ -100,7 +102,7 @@ export class LiveViewer<Encoded> implements ChannelViewer<Encoded> {
 
   /** Writes what the store has, up to the end of the log as it is now. True if the log has ended. */
   async #catchUp(): Promise<boolean> {
-    const { log, view } = this.#source;
+    const { log, view } = this.#shown;
     const { encode } = this.#channels;
     const { projection, frames } = await openProjection(log, view, this.#at);
     if (frames.length > 0) this.#outlet.write(encode(frames));
@@ -119,7 +121,7 @@ export class LiveViewer<Encoded> implements ChannelViewer<Encoded> {
 
   /** Goes on from the store: it has a part of what the channel hands on, or does not read as fast, or is to end. */
   #readAgain(): void {
-    this.#used?.channel.leave(this);
+    this.#channel?.leave(this);
     this.#live = false;
     void this.show();
   }

@@ -17,6 +17,7 @@ export function nodeHandler(
   return getRequestListener(
     async (request, env) => {
       const { incoming, outgoing } = env as { incoming: IncomingMessage; outgoing: ServerResponse };
+      const listening = outgoing.listeners("close");
       const response = await app.fetch(request, incoming.socket.remoteAddress);
       const live = liveResponse(response);
       if (!live || request.method === "HEAD") return response;
@@ -27,6 +28,10 @@ export function nodeHandler(
       const { source, settings } = live;
       const own = viewers.get(settings) ?? new DirectViewers(settings);
       viewers.set(settings, own);
+      // What has come is the adapter's: it would hold the request, which has been dealt with, as long as the response lasts.
+      if (incoming.complete)
+        for (const listener of outgoing.listeners("close"))
+          if (!listening.includes(listener)) outgoing.off("close", listener as () => void);
       own.show(outgoing, source);
       return RESPONSE_ALREADY_SENT;
     },

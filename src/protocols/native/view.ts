@@ -10,16 +10,32 @@ export interface NativeOptions {
 }
 
 /** A run as it is: each entry as `{ seq, at, event }`, its event's JSON as it was stored. */
-export function nativeView({ types, cursors }: NativeOptions = {}): View {
-  const shown = types && typeFilter(types);
+export function nativeView({ types, cursors = false }: NativeOptions = {}): View {
+  if (!types) return cursors ? withCursors : whole;
+  const shown = typeFilter(types);
+  const { start } = nativeView({ cursors });
   return {
     name: "native",
     key: `native ${JSON.stringify([types, cursors])}`,
     stateless: true,
-    start: () => (entry) => {
-      if (shown && !shown(entry.type) && !isTerminalType(entry.type)) return [];
-      const cursor = cursors ? `"cursor":"${entry.cursor}",` : "";
-      return [{ data: `{"seq":${entry.seq},"at":${entry.at},${cursor}"event":${entry.json}}` }];
+    start() {
+      const show = start();
+      return (entry) => (shown(entry.type) || isTerminalType(entry.type) ? show(entry) : []);
     },
   };
 }
+
+const whole: View = {
+  name: "native",
+  stateless: true,
+  start: () => (entry) => [{ data: `{"seq":${entry.seq},"at":${entry.at},"event":${entry.json}}` }],
+};
+
+const withCursors: View = {
+  name: "native",
+  key: "native with cursors",
+  stateless: true,
+  start: () => (entry) => [
+    { data: `{"seq":${entry.seq},"at":${entry.at},"cursor":"${entry.cursor}","event":${entry.json}}` },
+  ],
+};

@@ -55,25 +55,34 @@ const heartbeat = encodeTexts([HEARTBEAT]);
 export class DirectViewers {
   readonly settings: SseSettings;
   readonly channels = new Channels(encodeFrames);
-  readonly #connections = new Set<Connection>();
+  readonly #connections = new Map<ServerResponse, Connection>();
+  /** One listener for all: it is called on whatever has closed. */
+  readonly #onClose: (this: ServerResponse) => void;
   #beat: NodeJS.Timeout | undefined;
 
   constructor(settings: SseSettings) {
     this.settings = settings;
+    const connections = this.#connections;
+    this.#onClose = function () {
+      connections.get(this)?.leave();
+    };
   }
 
   /** Shows a run on a connection whose head has been written. */
   show(outgoing: ServerResponse, source: LiveSource): void {
-    const connection = new Connection(this, outgoing, source);
+    if (outgoing.destroyed) return;
     if (this.#connections.size === 0) this.#begin();
-    this.#connections.add(connection);
+    const connection = new Connection(this, outgoing, source);
+    this.#connections.set(outgoing, connection);
+    outgoing.on("close", this.#onClose);
     connection.begin();
     if (this.settings.signal?.aborted) connection.stop();
   }
 
   /** @internal */
-  forget(connection: Connection): void {
-    this.#connections.delete(connection);
+  forget(outgoing: ServerResponse): void {
+    outgoing.off("close", this.#onClose);
+    this.#connections.delete(outgoing);
     if (this.#connections.size > 0) return;
     clearInterval(this.#beat);
     this.settings.signal?.removeEventListener("abort", this.#stop);
@@ -83,12 +92,12 @@ export class DirectViewers {
     this.settings.signal?.addEventListener("abort", this.#stop);
     // Half of it, as one may have been written to just after the beat before.
     this.#beat = setInterval(() => {
-      for (const connection of this.#connections) connection.beat();
+      for (const connection of this.#connections.values()) connection.beat();
     }, this.settings.heartbeatMs / 2).unref();
   }
 
   readonly #stop = (): void => {
-    for (const connection of [...this.#connections]) connection.stop();
+    for (const connection of [...this.#connections.values()]) connection.stop();
   };
 }
 
@@ -113,12 +122,15 @@ class Connection implements Outlet<SseBytes> {
   }
 
   begin(): void {
-    this.#outgoing.on("close", this.#leave);
-    if (this.#outgoing.destroyed) this.#leave();
-    else {
-      this.write(encodeTexts([formatRetry(this.#viewers.settings.retryMs)]));
-      void this.#viewer.show();
-    }
+    this.write(encodeTexts([formatRetry(this.#viewers.settings.retryMs)]));
+    void this.#viewer.show();
+  }
+
+  /** The client has gone. */
+  leave(): void {
+    this.#viewer.leave();
+    this.#onRoom?.();
+    this.#viewers.forget(this.#outgoing);
   }
 
   /** Keeps proxies from closing a connection on which nothing comes. */
@@ -160,7 +172,7 @@ class Connection implements Outlet<SseBytes> {
   end(): void {
     if (this.#stopping) this.write(encodeTexts([formatComeBack(this.#viewers.settings.retryMs)]));
     this.#outgoing.end();
-    this.#viewers.forget(this);
+    this.#viewers.forget(this.#outgoing);
   }
 
   /** A response that breaks off is asked for again. */
@@ -171,10 +183,4 @@ class Connection implements Outlet<SseBytes> {
   get #out(): Socket | ServerResponse {
     return this.#socket ?? this.#outgoing;
   }
-
-  readonly #leave = (): void => {
-    this.#viewer.leave();
-    this.#onRoom?.();
-    this.#viewers.forget(this);
-  };
 }

@@ -76,9 +76,11 @@ export function modelInAgent(): Promise<Figures> {
 }
 
 export function modelAdapted(): Promise<Figures> {
-  async function* agent(): AgentStream {
-    yield* fromAISDK(streamText({ model: script(), prompt: "x" }));
-  }
+  const agent: AgentLike = {
+    name: "agent",
+    run: (context) =>
+      fromAISDK(streamText({ model: script(), prompt: "x", abortSignal: context.signal }), context),
+  };
   return perEvent(CHUNKS, () => entriesOf(agent, text));
 }
 

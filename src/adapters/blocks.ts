@@ -192,12 +192,14 @@ export class Blocks {
 
   /** A piece of a block, which is opened if it is not. A piece without text may still carry metadata. */
   delta(kind: BlockKind, key: string, text: string, metadata?: unknown): AgentEvent[] {
-    const before = this.#open.has(`${kind} ${key}`) ? [] : this.start(kind, key);
-    const block = this.#open.get(`${kind} ${key}`)!;
-    Object.assign(block, metadataOf(metadata));
-    if (text === "") return before;
+    const name = `${kind} ${key}`;
+    const events = this.#open.has(name) ? [] : this.start(kind, key);
+    const block = this.#open.get(name)!;
+    if (metadata) Object.assign(block, metadataOf(metadata));
+    if (text === "") return events;
     block.text += text;
-    return [...before, this.#said({ type: `${kind}.delta`, id: block.id, text })];
+    events.push(this.#said({ type: `${kind}.delta`, id: block.id, text }));
+    return events;
   }
 
   /** Closes a block, if it is open. */

@@ -148,7 +148,9 @@ export async function* fromAISDK(
   let failure: AgentFailure | undefined;
   try {
     const source = await result;
-    for await (const part of "stream" in source ? source.stream : source.fullStream) yield* reader.read(part);
+    // Not yield*: in an async generator that awaits each value of an array twice.
+    for await (const part of "stream" in source ? source.stream : source.fullStream)
+      for (const event of reader.read(part)) yield event;
     if (options.signal?.aborted) return;
     failure = reader.failure();
     if (!failure && reader.steps.length > 0) yield* reader.correct(await stepsOf(source));

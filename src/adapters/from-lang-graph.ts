@@ -51,7 +51,8 @@ export async function* fromLangGraph(
   const reader = new LangGraphReader(options);
   let failure: Error | undefined;
   try {
-    for await (const chunk of await stream) yield* reader.read(chunkOf(chunk, options.streamMode));
+    for await (const chunk of await stream)
+      for (const event of reader.read(chunkOf(chunk, options.streamMode))) yield event;
     yield* reader.end();
   } catch (error) {
     failure = langGraphFailure(error);

@@ -142,7 +142,7 @@ export async function* fromMastra(
   const reader = new ChunkReader(new Blocks(options));
   let failure: AgentFailure | undefined;
   try {
-    for await (const chunk of (await result).fullStream) yield* reader.read(chunk);
+    for await (const chunk of (await result).fullStream) for (const event of reader.read(chunk)) yield event;
     if (options.signal?.aborted) return;
     failure = reader.failure();
   } catch (error) {

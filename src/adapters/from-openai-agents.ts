@@ -60,7 +60,7 @@ export async function* fromOpenAIAgents(
   try {
     const source = await result;
     reader.current ??= source.currentAgent?.name;
-    for await (const event of source) yield* reader.read(event);
+    for await (const event of source) for (const said of reader.read(event)) yield said;
     // An abort is not told: the stream just ends.
     if (source.cancelled) failure = new AgentFailure("aborted", "The run of the agent was aborted");
     else {

@@ -305,7 +305,8 @@ export class Agent implements AgentLike {
       });
       for await (const part of stream) {
         if (signal.aborted) break;
-        yield* reader.read(part);
+        // Not yield*: in an async generator that awaits each value of an array twice.
+        for (const event of reader.read(part)) yield event;
       }
       complete = true;
     } catch (error) {

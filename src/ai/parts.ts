@@ -246,14 +246,16 @@ export class PartReader {
   }
 
   #delta(kind: Block["kind"], key: string, text: string, metadata: unknown): AgentEvent[] {
-    const events: AgentEvent[] = this.#open.has(`${kind} ${key}`) ? [] : this.#start(kind, key, undefined);
-    const block = this.#open.get(`${kind} ${key}`)!;
-    Object.assign(block, metadataOf(metadata));
+    const name = `${kind} ${key}`;
+    const events: AgentEvent[] = this.#open.has(name) ? [] : this.#start(kind, key, undefined);
+    const block = this.#open.get(name)!;
+    if (metadata) Object.assign(block, metadataOf(metadata));
     // Anthropic sends the signature of a thought as a delta without text.
     if (text === "") return events;
     this.#output();
     block.text += text;
-    return [...events, { type: `${kind}.delta`, id: block.id, text }];
+    events.push({ type: `${kind}.delta`, id: block.id, text });
+    return events;
   }
 
   #end(kind: Block["kind"], key: string, metadata: unknown): AgentEvent[] {

@@ -1,9 +1,10 @@
 import { parseCursor } from "./batch.ts";
 import { RunError } from "./errors.ts";
 import { isTerminalType } from "./events.ts";
+import type { OpenFrames } from "./frames-viewer.ts";
 import type { Hub, Run } from "./hub.ts";
 import type { Tail } from "./store.ts";
-import { type Frames, type LiveSource, project, type View, type Views } from "./view.ts";
+import { type LiveSource, project, type View, type Views } from "./view.ts";
 
 /** What the requests of a protocol are served with. The server makes it; protocols know no transport. */
 export interface ProtocolContext {
@@ -11,13 +12,10 @@ export interface ProtocolContext {
   /** The views that any run can be asked in, by name, beside the native one. */
   readonly views: Views;
   /**
-   * Frames, or a run in a view, as an SSE response. A function is given a signal that aborts when the client goes, or the
-   * server stops. A run is the better choice where nothing else is to be shown: its viewers share their work.
+   * Frames, or a run in a view, as an SSE response. The signal that frames are opened with aborts when the client goes, or
+   * the server stops. A run is the better choice where nothing else is to be shown: its viewers share their work.
    */
-  sse(
-    shown: ((gone: AbortSignal) => AsyncIterable<Frames>) | LiveSource,
-    headers?: Readonly<Record<string, string>>,
-  ): Response;
+  sse(shown: OpenFrames | LiveSource, headers?: Readonly<Record<string, string>>): Response;
   /** The request's JSON, within the limit on bodies; undefined for an empty body. */
   json(request: Request): Promise<unknown>;
   /** The request's text, up to a limit of its own. */

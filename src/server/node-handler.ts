@@ -25,14 +25,14 @@ export function nodeHandler(
       outgoing.flushHeaders();
       // Nobody will read it: it lets go of what it listens to.
       void response.body?.cancel();
-      const { source, settings } = live;
+      const { shown, settings } = live;
       const own = viewers.get(settings) ?? new DirectViewers(settings);
       viewers.set(settings, own);
       // What has come is the adapter's: it would hold the request, which has been dealt with, as long as the response lasts.
       if (incoming.complete)
         for (const listener of outgoing.listeners("close"))
           if (!listening.includes(listener)) outgoing.off("close", listener as () => void);
-      own.show(outgoing, source);
+      own.show(outgoing, shown);
       return RESPONSE_ALREADY_SENT;
     },
     // The process's own Request and Response stay as they are.

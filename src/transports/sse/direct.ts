@@ -1,6 +1,7 @@
 import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { Channels } from "../../channel.ts";
+import { FramesViewer, type OpenFrames } from "../../frames-viewer.ts";
 import { LiveViewer, type Outlet } from "../../live-viewer.ts";
 import type { Frames, LiveSource } from "../../view.ts";
 import { formatComeBack, formatFrame, formatRetry, HEARTBEAT } from "./format.ts";
@@ -68,11 +69,11 @@ export class DirectViewers {
     };
   }
 
-  /** Shows a run on a connection whose head has been written. */
-  show(outgoing: ServerResponse, source: LiveSource): void {
+  /** Shows a run, or frames, on a connection whose head has been written. */
+  show(outgoing: ServerResponse, shown: LiveSource | OpenFrames): void {
     if (outgoing.destroyed) return;
     if (this.#connections.size === 0) this.#begin();
-    const connection = new Connection(this, outgoing, source);
+    const connection = new Connection(this, outgoing, shown);
     this.#connections.set(outgoing, connection);
     outgoing.on("close", this.#onClose);
     connection.begin();
@@ -103,7 +104,7 @@ export class DirectViewers {
 
 class Connection implements Outlet<SseBytes> {
   readonly #viewers: DirectViewers;
-  readonly #viewer: LiveViewer<SseBytes>;
+  readonly #viewer: LiveViewer<SseBytes> | FramesViewer<SseBytes>;
   readonly #outgoing: ServerResponse;
   /** Where chunks may be written as they are: past the response, which would frame each of them again. */
   readonly #socket: Socket | undefined;
@@ -112,9 +113,12 @@ class Connection implements Outlet<SseBytes> {
   #wrote = false;
   #onRoom: (() => void) | undefined;
 
-  constructor(viewers: DirectViewers, outgoing: ServerResponse, source: LiveSource) {
+  constructor(viewers: DirectViewers, outgoing: ServerResponse, shown: LiveSource | OpenFrames) {
     this.#viewers = viewers;
-    this.#viewer = new LiveViewer(viewers.channels, source, this);
+    this.#viewer =
+      typeof shown === "function"
+        ? new FramesViewer(shown, encodeFrames, this)
+        : new LiveViewer(viewers.channels, shown, this);
     this.#outgoing = outgoing;
     // Whoever has put something around the response, to compress it for instance, is not gone past.
     const plain = outgoing.chunkedEncoding && !Object.hasOwn(outgoing, "write");

@@ -1,3 +1,4 @@
+import type { OpenFrames } from "../../frames-viewer.ts";
 import { streamResponse } from "../../internal/stream-response.ts";
 import { type Frames, type LiveSource, project } from "../../view.ts";
 import { formatComeBack, formatFrame, formatRetry, HEARTBEAT, SSE_TYPE } from "./format.ts";
@@ -23,13 +24,13 @@ const SSE_HEADERS = {
 
 /** A response to be, for servers that can write it to the connection themselves. */
 export interface LiveResponse {
-  readonly source: LiveSource;
+  readonly shown: LiveSource | OpenFrames;
   readonly settings: SseSettings;
 }
 
 const live = new WeakMap<Response, LiveResponse>();
 
-/** What a response shows, if it is a run and nothing of it was read yet. */
+/** What a response shows, if nothing of it was read yet. */
 export function liveResponse(response: Response): LiveResponse | undefined {
   return response.bodyUsed ? undefined : live.get(response);
 }
@@ -39,7 +40,7 @@ export function liveResponse(response: Response): LiveResponse | undefined {
  * one slice of the log, never more. When the client goes, the signal that the frames were opened with aborts.
  */
 export function sseResponse(
-  shown: ((signal: AbortSignal) => AsyncIterable<Frames>) | LiveSource,
+  shown: OpenFrames | LiveSource,
   settings: SseSettings = sseDefaults,
   headers: Readonly<Record<string, string>> = {},
 ): Response {
@@ -54,7 +55,7 @@ export function sseResponse(
     if (signal?.aborted) yield formatComeBack(retryMs);
   };
   const response = streamResponse(text, { headers: { ...SSE_HEADERS, ...headers }, signal });
-  if (typeof shown !== "function") live.set(response, { source: shown, settings });
+  live.set(response, { shown, settings });
   return response;
 }
 

@@ -53,8 +53,7 @@ export class Channel<Encoded> implements Disposable {
   #reading = false;
   /** Whether there was a hint while it was reading. */
   #told = false;
-  /** The last entry that was handed on. */
-  #seq = 0;
+  #handedOn: Tail = EMPTY;
   #frames: Frame[] = [];
   #reset = false;
   #ended = false;
@@ -71,6 +70,11 @@ export class Channel<Encoded> implements Disposable {
     this.ready = this.#read();
   }
 
+  /** The last entry that was handed on: where its viewers are. */
+  get handedOn(): Tail {
+    return this.#handedOn;
+  }
+
   /** Which run in which view. */
   get shown(): { readonly log: Log; readonly view: View } {
     return this.#options;
@@ -82,10 +86,11 @@ export class Channel<Encoded> implements Disposable {
    */
   join(viewer: ChannelViewer<Encoded>, seq: number): boolean {
     if (this.#failure) throw this.#failure.error;
-    if (seq < this.#seq) return false;
+    // Where all comes again, it comes for everybody.
+    if (!this.#reset && seq < this.#handedOn.seq) return false;
     const { reached } = this.#projection!;
     // Nothing comes after the end.
-    if (this.#ended && this.#seq === reached.seq)
+    if (this.#ended && !this.#reset && this.#handedOn.seq === reached.seq)
       viewer.take({ after: seq, tail: reached, encoded: undefined, reset: false, ended: true });
     else this.#viewers.add(viewer);
     return true;
@@ -128,8 +133,8 @@ export class Channel<Encoded> implements Disposable {
       const { log, view } = this.#options;
       if (!this.#projection) {
         const last = await log.last();
-        this.#seq = last?.seq ?? 0;
-        this.#projection = new Projection(view, last ? { seq: last.seq, check: last.check } : EMPTY);
+        if (last) this.#handedOn = { seq: last.seq, check: last.check };
+        this.#projection = new Projection(view, this.#handedOn);
         if (last && isTerminalType(last.type)) {
           this.#ended = true;
           this.#rest();
@@ -154,7 +159,6 @@ export class Channel<Encoded> implements Disposable {
     if (slice.reset !== undefined) {
       this.#frames = frames;
       this.#reset = true;
-      this.#seq = 0;
       return;
     }
     this.#frames = this.#frames.length === 0 ? frames : this.#frames.concat(frames);
@@ -163,7 +167,7 @@ export class Channel<Encoded> implements Disposable {
       this.#ended = true;
       this.#rest();
     }
-    if (last.seq > this.#seq) pacer.schedule(this.#flush);
+    if (this.#reset || last.seq > this.#handedOn.seq) pacer.schedule(this.#flush);
   }
 
   #fail(error: unknown): void {
@@ -184,14 +188,14 @@ export class Channel<Encoded> implements Disposable {
     const frames = this.#frames;
     const tail = this.#projection!.reached;
     const piece: Piece<Encoded> = {
-      after: this.#seq,
+      after: this.#reset ? 0 : this.#handedOn.seq,
       tail,
       encoded: frames.length > 0 && this.#viewers.size > 0 ? this.#options.encode(frames) : undefined,
       reset: this.#reset,
       ended: this.#ended,
     };
     this.#frames = [];
-    this.#seq = tail.seq;
+    this.#handedOn = tail;
     this.#reset = false;
     for (const viewer of this.#viewers) viewer.take(piece);
   };

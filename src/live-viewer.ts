@@ -34,8 +34,10 @@ export class LiveViewer<Encoded> implements ChannelViewer<Encoded> {
   #live = false;
   #stopping = false;
   #gone = false;
-  /** The last entry that was written. */
+  /** The last entry that was written; while it is live and not ahead, that is where the channel is. */
   #at: Tail;
+  /** Whether it is live, and has more than the channel has handed on. */
+  #ahead = false;
 
   constructor(channels: Channels<Encoded>, source: LiveSource, outlet: Outlet<Encoded>) {
     this.#channels = channels;
@@ -57,6 +59,7 @@ export class LiveViewer<Encoded> implements ChannelViewer<Encoded> {
         await channel.ready;
         if (this.#gone || this.#stopping) continue;
         this.#live = true;
+        this.#ahead = this.#at.seq > channel.handedOn.seq;
         if (channel.join(this, this.#at.seq)) return;
         this.#live = false;
       }
@@ -68,7 +71,9 @@ export class LiveViewer<Encoded> implements ChannelViewer<Encoded> {
   /** What is in the log by now is still shown, and then it ends. */
   stop(): void {
     this.#stopping = true;
-    if (this.#live) this.#readAgain();
+    if (!this.#live) return;
+    if (!this.#ahead) this.#at = this.#channel!.handedOn;
+    this.#readAgain();
   }
 
   /** Nobody is there any more. */
@@ -80,18 +85,29 @@ export class LiveViewer<Encoded> implements ChannelViewer<Encoded> {
     this.#channel = undefined;
   }
 
-  take({ after, tail, encoded, reset, ended }: Piece<Encoded>): void {
-    const at = this.#at.seq;
-    // One that was ahead of the channel has this already.
-    if (!reset && tail.seq <= at && !ended) return;
-    if (!reset && after < at && tail.seq > at) {
-      this.#readAgain();
-      return;
-    }
-    if (encoded && (reset || tail.seq > at)) this.#outlet.write(encoded);
-    this.#at = tail;
+  take(piece: Piece<Encoded>): void {
+    if (this.#ahead && !this.#wants(piece)) return;
+    const { tail, encoded, ended } = piece;
+    if (encoded) this.#outlet.write(encoded);
     if (ended) this.#end();
-    else if (this.#outlet.unread > MOST_UNREAD) this.#readAgain();
+    else if (this.#outlet.unread > MOST_UNREAD) {
+      this.#at = tail;
+      this.#readAgain();
+    }
+  }
+
+  /** Whether a piece is new to a viewer that is ahead, all of it. Of one that is in a part, the rest is read. */
+  #wants({ after, tail, reset, ended }: Piece<Encoded>): boolean {
+    const { seq } = this.#at;
+    if (!reset && tail.seq > seq && after < seq) {
+      this.#readAgain();
+      return false;
+    }
+    if (!reset && tail.seq < seq) return false;
+    this.#ahead = false;
+    if (reset || after >= seq) return true;
+    if (ended) this.#end();
+    return false;
   }
 
   fail(error: unknown): void {

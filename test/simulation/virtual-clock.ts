@@ -67,9 +67,11 @@ export class VirtualClock {
 
   /** Does something in `ms`, outside of any process. */
   after(ms: number, task: () => void): VirtualTimer {
-    const due: Due = { at: this.now + Math.max(0, ms), order: this.#orders++, task };
-    this.#due.push(due);
-    return new VirtualTimer(due);
+    return new VirtualTimer(() => {
+      const due: Due = { at: this.now + Math.max(0, ms), order: this.#orders++, task };
+      this.#due.push(due);
+      return due;
+    });
   }
 
   /** Resolves in `ms`. */
@@ -102,14 +104,23 @@ export async function settled(): Promise<void> {
 
 /** What `setTimeout` returns. */
 export class VirtualTimer {
-  readonly #due: Due;
+  readonly #start: () => Due;
+  #due: Due;
 
-  constructor(due: Due) {
-    this.#due = due;
+  constructor(start: () => Due) {
+    this.#start = start;
+    this.#due = start();
   }
 
   cancel(): void {
     this.#due.task = undefined;
+  }
+
+  /** Begins its time anew, also where it is over. */
+  refresh(): this {
+    this.cancel();
+    this.#due = this.#start();
+    return this;
   }
 
   ref(): this {

@@ -11,7 +11,7 @@ const USAGE = `npm run bench -- [SCENARIO]... [--rounds 3] [--short] [--json] [-
   --rounds N     how often each is measured; the medians are shown
   --short        one round, and less of everything: to see that it works, not for figures
   --json         the result as JSON
-  --write-docs   puts the result into bench/README.md
+  --write-docs   puts the result into docs/benchmarks.md
 
 Scenarios: ${scenarios.map(({ name }) => name).join(", ")}`;
 

@@ -5,7 +5,7 @@ import type { Result } from "./scenario.ts";
 import { scenarios } from "./scenarios.ts";
 import { resultTable, verdictTable } from "./table.ts";
 
-const FILE = join(import.meta.dirname, "README.md");
+const FILE = join(import.meta.dirname, "../docs/benchmarks.md");
 const BEGIN = "<!-- figures -->";
 
 /** What the figures are of. */
@@ -15,7 +15,7 @@ export function machine(): string {
   return `Node ${process.versions.node}, ${process.platform} ${process.arch}, ${others.length + 1} x ${first?.model.trim()}, ${memory} GB`;
 }
 
-/** Puts results behind the text of the README, in the place of those before. */
+/** Puts results behind the text of the document, in the place of those before. */
 export function writeDocs(results: readonly Result[]): void {
   const text = readFileSync(FILE, "utf8");
   const start = text.indexOf(BEGIN);

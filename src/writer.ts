@@ -200,7 +200,7 @@ export class Writer {
    * again. An append that its producer has numbered is made once: the same again resolves to the same places.
    * Throws `producer_fenced` and `producer_gap`.
    */
-  async append(
+  append(
     events: readonly StreamEvent[],
     {
       decide,
@@ -277,7 +277,7 @@ export class Writer {
     const make: Make = typeof given === "function" ? given : () => given;
     // What was written before goes before it. It is waited for by itself where nothing is tried again: with a batch of
     // unknown outcome it would be written twice.
-    if (!how.patient) await this.#commitPending();
+    if (!how.patient && this.#pending.length > 0) await this.#commitPending();
     const pending = how.patient ? this.#takePending() : { lines: [], recordChanged: false };
     let events: StreamEvent[] = [];
     const draft = (at: number): Draft => {

@@ -142,7 +142,6 @@ export class RedisConnection implements AsyncDisposable {
 
   /** Runs a script; what it answers is for the caller to know. */
   async run(script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
-    this.cork();
     try {
       return await this.client.evalsha(script.sha, keys.length, ...keys, ...args);
     } catch (error) {
@@ -152,7 +151,7 @@ export class RedisConnection implements AsyncDisposable {
   }
 
   /**
-   * To be called before a command. All commands of a turn of the event loop go to the system in one call: one
+   * To be called before a read. All commands of a turn of the event loop go to the system in one call: one
    * for each takes more than twice the time.
    */
   cork(): void {

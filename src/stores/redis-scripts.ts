@@ -15,41 +15,85 @@ function script(lua: string): Script {
 const HINTED_BYTES = 16 * 1024;
 
 /**
- * KEYS: the log, the run; with a record also the run's fence on a cluster, or else the indexes.
- * ARGV: the expected tail, the batch's and its text or nothing twice, the channel; with a record also `startedAt`, tags,
- * text, the number of the index entries, how long to keep the run in ms or nothing, and the entry or nothing.
+ * Appends that have nothing to do with each other: one that fails changes nothing of the others.
  *
- * Answers nothing if it is done, or what the record was if its index entries were others; a text with the real
- * tail if that is another; a number if the index entries must be written again, with no smaller number.
+ * KEYS: for each the log, the run; with a record also the run's fence on a cluster, or else the indexes.
+ * ARGV: which store appends; what stands before the run in the names of its two channels; something if whoever
+ * listens is counted here. Then for each: how many keys it has; the run; something if its second channel is listened
+ * to by this store; the expected tail; the batch's and its text, or nothing twice; with a record also `startedAt`,
+ * tags, text, the number of the index entries, how long to keep the run in ms or nothing, and the entry or nothing.
+ *
+ * Answers for each: nothing if it is done, or what the record was if its index entries were others; a text with the
+ * real tail if that is another; a number if the index entries must be written again, with no smaller number; an
+ * error.
  */
 export const appendScript = script(`
 local call = redis.call
-local tail = call("HGET", KEYS[2], "tail") or "0-0"
-local adds = ARGV[2] ~= ""
-if tail ~= ARGV[1] or (tail == "0-0" and not adds) then return tail end
-if adds then tail = ARGV[2] end
-local old
-if ARGV[5] then
-  if ARGV[10] == "" then
-    local fence = tonumber(call("GET", KEYS[3]) or "0")
-    if tonumber(ARGV[8]) < fence then return fence end
-  else
-    for index = 3, #KEYS do call("ZADD", KEYS[index], 0, ARGV[10]) end
+local me = ARGV[1]
+
+local function append(key, keys, arg)
+  local log, run = KEYS[key], KEYS[key + 1]
+  local to, text = ARGV[arg + 4], ARGV[arg + 5]
+  local adds = to ~= ""
+  local found = call("HMGET", run, "tail", "by")
+  local tail, by = found[1] or "0-0", found[2]
+  if tail ~= ARGV[arg + 3] or (tail == "0-0" and not adds) then return tail end
+  local old
+  local at, tags, number, keep, entry = ARGV[arg + 6], ARGV[arg + 7], ARGV[arg + 9], ARGV[arg + 10], ARGV[arg + 11]
+  if keys > 2 then
+    if entry == "" then
+      local fence = tonumber(call("GET", KEYS[key + 2]) or "0")
+      if tonumber(number) < fence then return fence end
+    else
+      for index = key + 2, key + keys - 1 do call("ZADD", KEYS[index], 0, entry) end
+    end
+    old = call("HMGET", run, "at", "tags", "entry")
   end
-  old = call("HMGET", KEYS[2], "at", "tags", "entry")
-end
-if adds then call("XADD", KEYS[1], tail, "t", ARGV[3]) end
-if old then
-  call("HSET", KEYS[2], "tail", tail, "at", ARGV[5], "tags", ARGV[6], "text", ARGV[7], "entry", ARGV[8])
-  if ARGV[9] ~= "" then
-    for key = 1, 2 do call("PEXPIRE", KEYS[key], ARGV[9]) end
+  local channel
+  if adds then
+    call("XADD", log, to, "t", text)
+    call("HSET", run, "tail", to)
+    if by ~= me then call("HSET", run, "by", me) end
+    channel = ARGV[(by ~= me or ARGV[arg + 2] ~= "") and 2 or 3] .. ARGV[arg + 1]
   end
-else
-  call("HSET", KEYS[2], "tail", tail)
+  if old then
+    call("HSET", run, "at", at, "tags", tags, "text", ARGV[arg + 8], "entry", number)
+    if keep ~= "" then
+      call("PEXPIRE", log, keep)
+      call("PEXPIRE", run, keep)
+    end
+    if old[1] and (old[1] ~= at or old[2] ~= tags or old[3] ~= number) then return old, channel end
+  end
+  return false, channel
 end
-if adds then call("PUBLISH", ARGV[4], #ARGV[3] > ${HINTED_BYTES} and tail or tail .. "\\n" .. ARGV[3]) end
-if old and old[1] and (old[1] ~= ARGV[5] or old[2] ~= ARGV[6] or old[3] ~= ARGV[8]) then return old end
-return nil`);
+
+local answers, channels, told = {}, {}, {}
+local key, arg, last = 1, 5, #ARGV
+while arg <= last do
+  local keys = tonumber(ARGV[arg])
+  local done, answer, channel = pcall(append, key, keys, arg)
+  if not done then
+    if type(answer) ~= "table" then answer = {err = answer} end
+    -- Said of the whole call, so that the client looks for the primary.
+    if string.find(answer.err, "READONLY", 1, true) then return answer end
+  elseif channel then
+    channels[#channels + 1] = channel
+    told[#channels] = arg
+  end
+  answers[#answers + 1] = answer
+  key = key + keys
+  arg = arg + (keys > 2 and 12 or 6)
+end
+if #channels == 0 then return answers end
+-- Who may not count tells everybody.
+local counts = ARGV[4] ~= "" and redis.pcall("PUBSUB", "NUMSUB", unpack(channels))
+for index, channel in ipairs(channels) do
+  if not counts or counts.err or counts[index * 2] > 0 then
+    local hint, text = me .. " " .. ARGV[told[index] + 4], ARGV[told[index] + 5]
+    call("PUBLISH", channel, #text > ${HINTED_BYTES} and hint or hint .. "\\n" .. text)
+  end
+end
+return answers`);
 
 /** KEYS: the log. ARGV: the first seq, the number of bytes. Answers id, text, id, text, ... */
 export const readScript = script(`

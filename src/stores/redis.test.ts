@@ -96,6 +96,27 @@ async function fill(store: Store, run: string, count: number, record?: RunRecord
   return batches;
 }
 
+/** How often Redis was asked for this. */
+async function callsOf(redis: Redis, command: string): Promise<number> {
+  const stats = await redis.info("commandstats");
+  return Number(new RegExp(`^cmdstat_${command}:calls=(\\d+)`, "m").exec(stats)?.[1] ?? 0);
+}
+
+/** Resolves once a watcher that never looks by itself knows of an entry: it was handed it, or told to look. */
+function knows(store: Store, run: string): (seq: number) => Promise<void> {
+  let known = 0;
+  let told = Promise.withResolvers<void>();
+  store.watch(run, async (batch) => {
+    const { seq } = batch ?? (await store.tail(run));
+    known = Math.max(known, seq);
+    told.resolve();
+    told = Promise.withResolvers();
+  });
+  return async (seq) => {
+    while (known < seq) await told.promise;
+  };
+}
+
 const code = (promise: Promise<unknown>) =>
   promise.then(
     () => "done",
@@ -226,7 +247,146 @@ withServer("redisStore", () => {
     });
   });
 
+  describe("appends of one turn of the event loop", () => {
+    it("share a call, in which each has an answer of its own", async () => {
+      const server = await launch();
+      const store = await open({ url: server.url });
+      const redis = clientOf(server);
+      const [taken] = await fill(store, "taken", 1);
+      await redis.set("runlog:{broken}:run", "no hash");
+      const before = await callsOf(redis, "evalsha");
+      const answers = await Promise.allSettled([
+        store.append("broken", start, next(start)),
+        store.append("one", start, next(start)),
+        store.append("taken", start, next(start)),
+        store.append("two", start, next(start), recordOf("two", 1, "a")),
+      ]);
+      expect(await callsOf(redis, "evalsha")).toBe(before + 1);
+      expect(answers).toMatchObject([
+        {
+          reason: { code: "store_unavailable", message: expect.stringMatching(/^Cannot append: WRONGTYPE/) },
+        },
+        { value: undefined },
+        { value: { seq: taken!.seq, check: taken!.check } },
+        { value: undefined },
+      ]);
+      expect(await store.list({ limit: 9 })).toEqual([recordOf("two", 1, "a")]);
+      expect(await store.tail("one")).toMatchObject({ seq: 1 });
+    });
+
+    it.each([
+      ["32 of them, or 64 KiB, are a call", false, [4, 2]],
+      ["each is a call on a cluster, where runs are in different places", true, [100, 3]],
+    ])("%s", async (_, cluster, calls) => {
+      const server = await launch({ cluster });
+      const store = await open({ url: server.url });
+      const redis = clientOf(server);
+      const made: number[] = [];
+      for (const [count, length] of [
+        [100, 1],
+        [3, 30_000],
+      ] as const) {
+        const before = await callsOf(redis, "evalsha");
+        const runs = Array.from({ length: count }, (_, index) => `${length}-${index}`);
+        const batch = next(start, event.custom({ name: "n", data: "x".repeat(length) }));
+        const answers = await Promise.all(runs.map((run) => store.append(run, start, batch)));
+        expect(answers).toEqual(Array(count).fill(undefined));
+        made.push((await callsOf(redis, "evalsha")) - before);
+      }
+      expect(made).toEqual(calls);
+    });
+  });
+
   describe("between processes", () => {
+    it.each([
+      ["one server", () => shared.plain!],
+      ["a cluster", () => shared.cluster!],
+    ])("[F90] on %s, all hear all, whoever appends and in whatever turns", async (_, serverOf) => {
+      const options = { url: serverOf().url, prefix: newPrefix() };
+      const stores = [await open(options), await open(options), await open(options)];
+      const knowing = stores.map((store) => knows(store, "r"));
+      const allKnow = ({ seq }: Tail) => Promise.all(knowing.map((know) => know(seq)));
+      await Promise.all(stores.map((store) => store.tail("r")));
+      let tail = start;
+      for (const wait of [true, false]) {
+        for (const turn of "000001111100101001011122200021021") {
+          const batch = next(tail);
+          expect(await stores[Number(turn)]!.append("r", tail, batch)).toBeUndefined();
+          tail = batch;
+          if (wait) await allKnow(tail);
+        }
+        await allKnow(tail);
+      }
+    });
+
+    it("hands over to who watches what it appends itself once, without Redis telling of it", async () => {
+      const server = await launch();
+      const store = await open({ url: server.url });
+      const redis = clientOf(server);
+      const handed: (Batch | undefined)[] = [];
+      store.watch("r", (batch) => handed.push(batch));
+      const batches: Batch[] = [];
+      const published = async () => {
+        const before = await callsOf(redis, "publish");
+        const batch = next(batches.at(-1) ?? start);
+        await store.append("r", batches.at(-1) ?? start, batch);
+        batches.push(batch);
+        return (await callsOf(redis, "publish")) - before;
+      };
+      await expect.poll(published).toBe(0);
+      for (let more = 0; more < 10; more++) expect(await published()).toBe(0);
+      expect(handed).toEqual(batches);
+    });
+
+    it("hears of all that another appends at once, after appends of its own", async () => {
+      const options = { url: shared.plain!.url, prefix: newPrefix() };
+      const [one, two] = [await open(options), await open(options)];
+      const redis = clientOf(shared.plain!);
+      const know = knows(one, "r");
+      let tail = start;
+      const listeners = async () => {
+        const batch = next(tail);
+        await one.append("r", tail, batch);
+        tail = batch;
+        return (await redis.pubsub("NUMSUB", `${options.prefix}more:0:r`))[1];
+      };
+      await expect.poll(listeners).toBe(0);
+      const batches = [next(tail)];
+      for (let more = 0; more < 2; more++) batches.push(next(batches.at(-1)!));
+      await Promise.all(batches.map((batch, index) => two.append("r", batches[index - 1] ?? tail, batch)));
+      await know(batches.at(-1)!.seq);
+    });
+
+    it("listens on as it did while two take turns", async () => {
+      const server = await launch();
+      const stores = [await open({ url: server.url }), await open({ url: server.url })];
+      const redis = clientOf(server);
+      const knowing = stores.map((store) => knows(store, "r"));
+      await Promise.all(stores.map((store) => store.tail("r")));
+      let tail = start;
+      for (let turn = 0; turn < 20; turn++) {
+        const batch = next(tail);
+        await stores[turn % 2]!.append("r", tail, batch);
+        tail = batch;
+        await Promise.all(knowing.map((know) => know(batch.seq)));
+      }
+      expect(await callsOf(redis, "subscribe")).toBe(2);
+      expect(await callsOf(redis, "unsubscribe")).toBe(0);
+    });
+
+    it("tells of appends where it may not count who listens", async () => {
+      const server = await launch();
+      const acl = ["SETUSER", "bound", "on", ">pw", "~*", "&*", "+@all", "-pubsub"] as const;
+      await clientOf(server).call("ACL", ...acl);
+      const bound = await open({ url: server.url.replace("//", "//bound:pw@") });
+      const reader = await open({ url: server.url });
+      const heard = Promise.withResolvers<Batch | undefined>();
+      reader.watch("r", heard.resolve);
+      await reader.tail("r");
+      const [batch] = await fill(bound, "r", 1);
+      expect(await heard.promise).toEqual(batch);
+    });
+
     it("hands over what another one appends, but only tells of what is large", async () => {
       const prefix = newPrefix();
       const writer = await open({ url: shared.plain!.url, prefix });
@@ -450,6 +610,21 @@ withServer("redisStore", () => {
       await expect.poll(() => store.tail("r").catch(() => {}), { timeout: 10_000 }).toMatchObject({ seq: 2 });
       expect(await store.read("r", 0, 1000)).toEqual([one, two]);
       expect(await store.append("r", one!, next(one!))).toEqual({ seq: two.seq, check: two.check });
+    });
+
+    it("wakes who watches here once it is back: of an append, the answer may be all that was lost", async () => {
+      const server = await launch();
+      const store = await open({ url: server.url, timeoutMs: 300 });
+      const [one] = await fill(store, "r", 1);
+      let woken = Promise.withResolvers<void>();
+      store.watch("r", () => woken.resolve());
+      await store.append("r", one!, undefined, recordOf("r", 1));
+      await server.kill("SIGSTOP");
+      expect(await code(store.append("r", one!, next(one!)))).toBe("store_unavailable");
+      woken = Promise.withResolvers<void>();
+      await server.kill("SIGCONT");
+      await woken.promise;
+      expect(await store.tail("r")).toMatchObject({ seq: 2 });
     });
 
     it.each([

@@ -1,5 +1,6 @@
 import { RunError } from "../errors.ts";
 import type { Batch, Durability, RunRecord, Store, Tail } from "../store.ts";
+import { RedisAppends } from "./redis-appends.ts";
 import { RedisConnection } from "./redis-connection.ts";
 import { redisDurability } from "./redis-durability.ts";
 import { RedisHints } from "./redis-hints.ts";
@@ -50,14 +51,16 @@ export async function redisStore(options: string | RedisStoreOptions): Promise<S
   }
   const connection = await RedisConnection.open({ url, timeoutMs });
   // Channels are those of all databases.
-  const channel = `${prefix}hints:${connection.db}:`;
-  const hints = new RedisHints({ connect: () => connection.subscriber(), channel });
+  const channels = { hints: `${prefix}hints:${connection.db}:`, more: `${prefix}more:${connection.db}:` };
+  const hints = new RedisHints({ connect: () => connection.subscriber(), ...channels });
+  // It may lead to another server by now; and of an append whose answer was lost, nobody here was told.
+  connection.client.on("ready", () => hints.renew());
   try {
     const durability = await redisDurability(connection.nodes);
     // So that the first of many appends to one run does not come to wait for it behind the others.
     for (const node of connection.nodes) await node.script("LOAD", appendScript.lua);
     await hints.open();
-    return new RedisStore({ connection, hints, durability, prefix, channel, keepEndedMs });
+    return new RedisStore({ connection, hints, durability, prefix, keepEndedMs });
   } catch (error) {
     hints[Symbol.dispose]();
     const refusal = connection.refusal(error, "open the store");
@@ -71,7 +74,6 @@ interface Parts {
   readonly hints: RedisHints;
   readonly durability: Durability;
   readonly prefix: string;
-  readonly channel: string;
   readonly keepEndedMs: number | undefined;
 }
 
@@ -93,7 +95,7 @@ const ignore = () => {};
  * | key | holds |
  * |---|---|
  * | `{run}:log` | a stream; the id of an entry is the tail behind its batch, so that a place is found directly |
- * | `{run}:run` | a hash: the tail, and the record |
+ * | `{run}:run` | a hash: the tail, which store made the last append, and the record |
  * | `{run}:fence` | on a cluster: the smallest number that index entries of the run may have |
  * | `all`, `tag:TAG` | indexes: sorted sets of entries `startedAt run number`, in the order of lists |
  * | `alive`, `expire` | who beats; which runs expire when, and what stands in the indexes of them |
@@ -111,8 +113,8 @@ class RedisStore implements Store {
 
   readonly #connection: RedisConnection;
   readonly #hints: RedisHints;
+  readonly #appends: RedisAppends;
   readonly #prefix: string;
-  readonly #channel: string;
   readonly #keepEndedMs: number | undefined;
   /** Runs with a write that could not be sent at once: those after it wait, as they must not overtake it. */
   readonly #turns = new Map<string, Promise<void>>();
@@ -120,34 +122,35 @@ class RedisStore implements Store {
   readonly #background = new Set<Promise<unknown>>();
   #disposed = false;
 
-  constructor({ connection, hints, durability, prefix, channel, keepEndedMs }: Parts) {
+  constructor({ connection, hints, durability, prefix, keepEndedMs }: Parts) {
     this.durability = durability;
     this.#connection = connection;
     this.#hints = hints;
+    this.#appends = new RedisAppends(connection, hints);
     this.#prefix = prefix;
-    this.#channel = channel;
     this.#keepEndedMs = keepEndedMs;
   }
 
-  async append(
+  append(
     run: string,
     expected: Tail,
     batch: Batch | undefined,
     record?: RunRecord,
   ): Promise<Tail | undefined> {
     const keys = [this.#logKey(run), this.#runKey(run)];
-    const added = batch ? [formatTail(batch), batch.text] : ["", ""];
-    const args = [formatTail(expected), ...added, this.#channel + run];
+    const added = batch ? formatTail(batch) : "";
+    const args = [formatTail(expected), added, batch?.text ?? ""];
     return this.#try("append", async () => {
-      if (!record) {
-        const answer = await this.#inTurn(run, () => this.#connection.run(appendScript, keys, args));
-        return answer === null ? undefined : parseTail(answer as string);
-      }
       while (true) {
-        const answer = await this.#appendWithRecord(record, keys, args);
-        if (typeof answer === "string") return parseTail(answer);
-        // A number says that the entries in the indexes are not good any more.
-        if (typeof answer !== "number") return undefined;
+        const answer = record
+          ? await this.#appendWithRecord(record, keys, args)
+          : await this.#inTurn(run, () => this.#appends.add({ run, keys, args }));
+        // The entries in the indexes are not good any more.
+        if (typeof answer === "number") continue;
+        const real = typeof answer === "string" ? answer : undefined;
+        // Also of one that was sent twice, and found itself in the log.
+        if (batch && (real === undefined || real === added)) this.#hints.tell(run, batch);
+        return real === undefined ? undefined : parseTail(real);
       }
     });
   }
@@ -165,10 +168,9 @@ class RedisStore implements Store {
   }
 
   async tail(run: string): Promise<Tail> {
-    return this.#ask("read", run, async () => {
-      this.#connection.cork();
-      return parseTail((await this.#connection.client.hget(this.#runKey(run), "tail")) ?? "0-0");
-    });
+    return this.#ask("read", run, async () =>
+      parseTail((await this.#connection.client.hget(this.#runKey(run), "tail")) ?? "0-0"),
+    );
   }
 
   async record(run: string): Promise<RunRecord | undefined> {
@@ -202,9 +204,13 @@ class RedisStore implements Store {
   async delete(run: string, expected: Tail): Promise<boolean> {
     const keys = [this.#logKey(run), this.#runKey(run)];
     return this.#try("delete", async () => {
-      const args = [formatTail(expected), this.#channel + run];
-      const answer = await this.#inTurn(run, () => this.#connection.run(deleteScript, keys, args));
+      const args = [formatTail(expected), this.#hints.hints + run];
+      const answer = await this.#inTurn(run, () => {
+        this.#appends.flush();
+        return this.#connection.run(deleteScript, keys, args);
+      });
       if (answer === 0) return false;
+      this.#hints.tell(run);
       await this.#dropAll(run, answer as Placed, NOT_THERE).catch(ignore);
       return true;
     });
@@ -227,6 +233,7 @@ class RedisStore implements Store {
     this.#disposed = true;
     this.#hints[Symbol.dispose]();
     await Promise.allSettled([...this.#turns.values(), ...this.#background]);
+    this.#appends.flush();
     await this.#connection[Symbol.asyncDispose]();
   }
 
@@ -245,11 +252,19 @@ class RedisStore implements Store {
     const answer = await this.#inTurn(
       run,
       () =>
-        this.#connection.run(
-          appendScript,
-          [...keys, ...(cluster ? [this.#fenceKey(run)] : indexes)],
-          [...args, at, stored, text, number, keepMs ?? "", cluster ? "" : entryOf(record, number)],
-        ),
+        this.#appends.add({
+          run,
+          keys: [...keys, ...(cluster ? [this.#fenceKey(run)] : indexes)],
+          args: [
+            ...args,
+            at,
+            stored,
+            text,
+            number,
+            `${keepMs ?? ""}`,
+            cluster ? "" : entryOf(record, number),
+          ],
+        }),
       cluster ? write : undefined,
     );
     if (typeof answer === "string" || typeof answer === "number") return answer;
@@ -329,14 +344,12 @@ class RedisStore implements Store {
   /** Sends a write, in the order of the calls for each run, also where one has to wait or `before` takes a while. */
   #inTurn<Answer>(run: string, send: () => Promise<Answer>, before?: () => Promise<void>): Promise<Answer> {
     const turn = this.#turns.get(run);
-    if (!turn && !before && this.#connection.ready && !this.#hints.subscribing(run)) return send();
+    if (!turn && !before && this.#connection.ready) return send();
     const { promise: sent, resolve } = Promise.withResolvers<void>();
     this.#turns.set(run, sent);
     const inTurn = async () => {
       try {
         await turn;
-        // Whoever watches and appends then is woken by that.
-        await this.#hints.subscribing(run);
         await this.#connection.whenReady();
         await before?.();
         return send();
@@ -354,6 +367,7 @@ class RedisStore implements Store {
       // Who watches and reads then misses nothing in between.
       if (run !== undefined) await this.#hints.subscribing(run);
       if (!this.#connection.ready) await this.#connection.whenReady();
+      this.#connection.cork();
       return ask();
     });
   }

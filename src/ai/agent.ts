@@ -11,6 +11,7 @@ import { costOf } from "./cost.ts";
 import { toModelMessages } from "./model-messages.ts";
 import { checkModel, type ModelChoice, type ResolvedModel, resolveModel } from "./models.ts";
 import { PartReader } from "./parts.ts";
+import { rawChunksTo } from "./raw-chunks.ts";
 import { Recall } from "./recall.ts";
 import { fitting, withEnds } from "./step-message.ts";
 import type { Tool } from "./tool.ts";
@@ -282,7 +283,7 @@ export class Agent implements AgentLike {
     recall: Recall,
     signal: AbortSignal,
   ): AsyncGenerator<AgentEvent, ProviderFailure | undefined, undefined> {
-    const { streamText, isStepCount } = await import("ai");
+    const { streamText, isStepCount, wrapLanguageModel } = await import("ai");
     const tools = await this.#tellTools();
     const messages = toModelMessages(recall.messages, model.provider, recall.providerApprovals);
     // A consumer that leaves in the middle ends the request too.
@@ -291,7 +292,10 @@ export class Agent implements AgentLike {
     try {
       const { stream } = streamText({
         ...this.#settings(model),
-        model: model.model,
+        model: wrapLanguageModel({
+          model: model.model,
+          middleware: rawChunksTo((chunk) => reader.readRaw(chunk)),
+        }),
         messages,
         // Our own instructions and histories hold them; who may write them is the server's business.
         allowSystemInMessages: true,
@@ -299,7 +303,6 @@ export class Agent implements AgentLike {
         stopWhen: isStepCount(1),
         maxRetries: 0,
         abortSignal: AbortSignal.any([signal, left.signal]),
-        include: { rawChunks: true },
         // By default it writes to the console. What it gets is in the stream too.
         onError: () => {},
       });

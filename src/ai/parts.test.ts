@@ -398,21 +398,18 @@ test("a file that does not fit an event is told and left out", () => {
 describe("usage before the provider's last word", () => {
   test("Anthropic's first chunk counts what is cached beside the input, and a later one adds the output", () => {
     const reader = readerOf();
-    reader.read({
-      type: "raw",
-      rawValue: {
-        type: "message_start",
-        message: {
-          usage: {
-            input_tokens: 5,
-            cache_read_input_tokens: 90,
-            cache_creation_input_tokens: 5,
-            output_tokens: 1,
-          },
+    reader.readRaw({
+      type: "message_start",
+      message: {
+        usage: {
+          input_tokens: 5,
+          cache_read_input_tokens: 90,
+          cache_creation_input_tokens: 5,
+          output_tokens: 1,
         },
       },
     });
-    reader.read({ type: "raw", rawValue: { type: "message_delta", usage: { output_tokens: 7 } } });
+    reader.readRaw({ type: "message_delta", usage: { output_tokens: 7 } });
     expect(reader.usage).toEqual({
       inputTokens: 100,
       outputTokens: 7,
@@ -439,7 +436,7 @@ describe("usage before the provider's last word", () => {
       { type: "response.completed", response: { usage: responses } },
     ]) {
       const reader = readerOf();
-      reader.read({ type: "raw", rawValue });
+      reader.readRaw(rawValue);
       expect(reader.usage).toEqual({
         inputTokens: 9,
         outputTokens: 3,
@@ -453,7 +450,7 @@ describe("usage before the provider's last word", () => {
     "a chunk that tells none is none: %j",
     (rawValue) => {
       const reader = readerOf();
-      reader.read({ type: "raw", rawValue });
+      reader.readRaw(rawValue);
       expect(reader.usage).toBeUndefined();
     },
   );

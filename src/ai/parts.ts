@@ -174,15 +174,14 @@ export class PartReader {
       case "error":
         this.errors.push(part.error);
         return [];
-      case "raw":
-        this.#chunkUsage = { ...this.#chunkUsage, ...usageInChunk(part.rawValue) };
-        return [];
       // `abort` is decided by the run's own signal: the SDK's timeouts look the same.
       // Steering and answered approvals are the AI SDK's own, which we do not use.
       case "abort":
       case "start":
       case "finish":
       case "ping":
+      // Taken out before they come here.
+      case "raw":
       case "steering-message":
       case "tool-approval-response":
         return [];
@@ -191,6 +190,11 @@ export class PartReader {
         part satisfies never;
         return [];
     }
+  }
+
+  /** A chunk as the provider sent it. */
+  readRaw(value: unknown): void {
+    this.#chunkUsage = { ...this.#chunkUsage, ...usageInChunk(value) };
   }
 
   /** Ends what a provider left open in a stream that was complete. */

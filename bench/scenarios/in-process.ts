@@ -26,7 +26,7 @@ const ADAPTED = "streamText in an agent, fromAISDK";
 
 export const model: Scenario = {
   name: "model",
-  title: "A model that says 5,000 chunks: streamText of the AI SDK alone, and with a log",
+  title: "OpenAI's provider with 5,000 chunks to say: streamText of the AI SDK alone, and with a log",
   columns: [column("ns", "CPU a chunk", " ns")],
   contenders: [
     { name: AGENT, measure: () => inProcess(work, "modelInAgent") },

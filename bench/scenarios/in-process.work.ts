@@ -4,7 +4,7 @@ import type { AgentFunction, AgentLike, AgentStream } from "../../src/agent.ts";
 import { Agent } from "../../src/ai/index.ts";
 import { createHub } from "../../src/hub.ts";
 import { memoryStore } from "../../src/stores/memory.ts";
-import { ends, says, scriptedModel } from "../../src/testing/scripted-model.ts";
+import { cannedModel } from "../canned-model.ts";
 import { eventAt } from "../event.ts";
 import { cpu, median } from "../figures.ts";
 import type { Figures } from "../scenario.ts";
@@ -59,12 +59,12 @@ export function agentToIterator(): Promise<Figures> {
 
 const pieces = Array.from({ length: CHUNKS }, (_, index) => `word${index} `);
 const text = pieces.join("");
-const script = () => scriptedModel([[...says(pieces), ...ends("stop")]]);
+const model = cannedModel(pieces);
 
 export function modelAlone(): Promise<Figures> {
   return perEvent(CHUNKS, async () => {
     let length = 0;
-    for await (const part of streamText({ model: script(), prompt: "x" }).fullStream)
+    for await (const part of streamText({ model, prompt: "x" }).fullStream)
       if (part.type === "text-delta") length += part.text.length;
     expect(length, text.length);
   });
@@ -72,14 +72,13 @@ export function modelAlone(): Promise<Figures> {
 
 /** Events are fewer than chunks: deltas that wait for the same commit are one. */
 export function modelInAgent(): Promise<Figures> {
-  return perEvent(CHUNKS, () => entriesOf(new Agent({ name: "agent", model: script() }), text));
+  return perEvent(CHUNKS, () => entriesOf(new Agent({ name: "agent", model }), text));
 }
 
 export function modelAdapted(): Promise<Figures> {
   const agent: AgentLike = {
     name: "agent",
-    run: (context) =>
-      fromAISDK(streamText({ model: script(), prompt: "x", abortSignal: context.signal }), context),
+    run: (context) => fromAISDK(streamText({ model, prompt: "x", abortSignal: context.signal }), context),
   };
   return perEvent(CHUNKS, () => entriesOf(agent, text));
 }

@@ -47,6 +47,12 @@ const AT_ONCE = 100;
 /** Nothing came for this long: nothing is on its way, in ms. */
 const QUIET_MS = 300;
 
+/**
+ * How long after it was let in a viewer of a WebSocket subscribes, in ms. TCP takes who answers at once for one who goes on
+ * doing so, and delays its acknowledgements; on a loopback it is the server's process that then pays for them.
+ */
+const SUBSCRIBE_MS = 100;
+
 class Viewer {
   bytes = 0;
   started = false;
@@ -140,7 +146,8 @@ function openViewer(viewer: Viewer, viewing: Viewing, index: number): Promise<vo
             viewer.started = true;
             const head = buffer.toString("latin1", 0, Math.min(length, 40));
             if (!/^HTTP\/1\.1 (200|101) /.test(head)) reject(new Error(`A viewer was answered ${head}`));
-            if (socket) connection.write(maskedText(socket.subscribe[index]!));
+            if (socket)
+              setTimeout(() => connection.write(maskedText(socket.subscribe[index]!)), SUBSCRIBE_MS);
             resolve();
           }
           return true;

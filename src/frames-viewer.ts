@@ -25,7 +25,7 @@ export class FramesViewer<Encoded> {
         if (frames.length > 0) this.#outlet.write(this.#encode(frames));
         await this.#outlet.room();
       }
-      if (!this.#left) this.#outlet.end();
+      if (!this.#left) this.#outlet.end(!this.#gone.signal.aborted);
     } catch (error) {
       if (!this.#left) this.#outlet.fail(error);
     }

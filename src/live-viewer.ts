@@ -14,8 +14,8 @@ export interface Outlet<Encoded> {
   readonly unread: number;
   /** Resolves once more may be written, and when nobody is there; undefined if more may be written. */
   room(): Promise<void> | undefined;
-  /** Called once, after the last of it: all of the log, or what there was when the viewer was stopped. */
-  end(): void;
+  /** Called once, after the last of it. `whole`: the log has ended with it; else the viewer was stopped, and may come back. */
+  end(whole: boolean): void;
   /** Called if the log cannot be read. */
   fail(error: unknown): void;
 }
@@ -52,7 +52,9 @@ export class LiveViewer<Encoded> implements ChannelViewer<Encoded> {
       while (!this.#gone) {
         await this.#outlet.room();
         const last = this.#stopping;
-        if ((await this.#catchUp()) || last) return this.#end();
+        const whole = await this.#catchUp();
+        if (whole || last) return this.#end(whole);
+        if (this.#gone) return;
         this.#channel ??= this.#channels.use(this.#shown.log, this.#shown.view);
         const channel = this.#channel;
         this.#shown = channel.shown;
@@ -89,7 +91,7 @@ export class LiveViewer<Encoded> implements ChannelViewer<Encoded> {
     if (this.#ahead && !this.#wants(piece)) return;
     const { tail, encoded, ended } = piece;
     if (encoded) this.#outlet.write(encoded);
-    if (ended) this.#end();
+    if (ended) this.#end(true);
     else if (this.#outlet.unread > MOST_UNREAD) {
       this.#at = tail;
       this.#readAgain();
@@ -106,7 +108,7 @@ export class LiveViewer<Encoded> implements ChannelViewer<Encoded> {
     if (!reset && tail.seq < seq) return false;
     this.#ahead = false;
     if (reset || after >= seq) return true;
-    if (ended) this.#end();
+    if (ended) this.#end(true);
     return false;
   }
 
@@ -121,6 +123,7 @@ export class LiveViewer<Encoded> implements ChannelViewer<Encoded> {
     const { log, view } = this.#shown;
     const { encode } = this.#channels;
     const { projection, frames } = await openProjection(log, view, this.#at);
+    if (this.#gone) return false;
     if (frames.length > 0) this.#outlet.write(encode(frames));
     for await (const slice of log.follow({ after: projection.position, live: false })) {
       if (this.#gone) return false;
@@ -128,6 +131,8 @@ export class LiveViewer<Encoded> implements ChannelViewer<Encoded> {
       if (next.length > 0) this.#outlet.write(encode(next));
       this.#at = projection.reached;
       if (slice.entries && isTerminalType(slice.entries.at(-1)!.type)) return true;
+      // Who does not read has the rest after it has come back.
+      if (this.#stopping && this.#outlet.unread > MOST_UNREAD) return false;
       await this.#outlet.room();
       // Those who are live come in between.
       await new Promise((resolve) => soon(resolve));
@@ -142,9 +147,9 @@ export class LiveViewer<Encoded> implements ChannelViewer<Encoded> {
     void this.show();
   }
 
-  #end(): void {
+  #end(whole: boolean): void {
     if (this.#gone) return;
     this.leave();
-    this.#outlet.end();
+    this.#outlet.end(whole);
   }
 }

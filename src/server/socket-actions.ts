@@ -9,7 +9,7 @@ import {
 } from "../protocols/native/requests.ts";
 import { nativeView } from "../protocols/native/view.ts";
 import type { SocketActions } from "../transports/websocket/server.ts";
-import { project, type Views } from "../view.ts";
+import type { Views } from "../view.ts";
 
 /** The requests of the native protocol, for clients that send them over a socket. */
 export function socketActions(hub: Hub, views: Views): SocketActions {
@@ -28,14 +28,17 @@ export function socketActions(hub: Hub, views: Views): SocketActions {
     cancel: async (id, reason) => hub.run(id).cancel(reason === undefined ? {} : { reason }),
     append: async (id, events, producer) =>
       hub.run(id).append(parseProduced(events), parseProducer(producer)),
-    async frames({ run: id, after = "", view, types }, signal) {
+    async source({ run: id, after = "", view, types }) {
       const run = hub.run(id);
-      const cursor = cursorFrom(after);
-      const shown = viewNamed(views, view, id) ?? nativeView({ types });
       const { log } = run;
+      const source = {
+        log,
+        after: cursorFrom(after),
+        view: viewNamed(views, view, id) ?? nativeView({ types }),
+      };
       // Throws where there is no log.
       if (!(await log.last())) await run.info();
-      return project(log, shown, { after: cursor, signal });
+      return source;
     },
   };
 }

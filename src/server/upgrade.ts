@@ -1,10 +1,12 @@
 import { type IncomingMessage, type Server, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
+import { Channels } from "../channel.ts";
 import { RunError } from "../errors.ts";
 import type { Hub } from "../hub.ts";
 import { answerText } from "../protocols/agentor/answer-text.ts";
 import { refusalOf } from "../transports/websocket/connection.ts";
+import { EncodedFrames } from "../transports/websocket/encoded-frames.ts";
 import { MAX_MESSAGE_BYTES, SUBPROTOCOL } from "../transports/websocket/format.ts";
 import { serveSocket } from "../transports/websocket/server.ts";
 import { serveTexts } from "../transports/websocket/texts.ts";
@@ -28,11 +30,15 @@ export interface UpgradeOptions extends GuardOptions {
 export function acceptSockets(server: Server, options: UpgradeOptions): void {
   const { hub, stopping, onRequest, onError } = options;
   const actions = socketActions(hub, views);
+  const channels = new Channels((frames) => new EncodedFrames(frames));
+  const refused = (error: unknown) => refusalOf(error, onError);
+  const answer = (text: string, signal: AbortSignal) => answerText(text, { hub, signal, refusalOf: refused });
   const sockets = new WebSocketServer({
     noServer: true,
     clientTracking: false,
     maxPayload: MAX_MESSAGE_BYTES,
-    // A few bytes on the wire would be worth 64 KiB of memory for each socket, and time for each message.
+    // A few bytes on the wire would be worth 64 KiB of memory for each socket, and time for each message; and what is
+    // sent would no longer be the same for all.
     perMessageDeflate: false,
     handleProtocols: () => SUBPROTOCOL,
   });
@@ -49,7 +55,7 @@ export function acceptSockets(server: Server, options: UpgradeOptions): void {
         ms: Math.round(performance.now() - start),
       });
     // A client that breaks off is no news.
-    socket.on("error", () => {});
+    socket.on("error", ignore);
     let subprotocol: string | undefined;
     try {
       subprotocol = accept(request, options);
@@ -60,14 +66,15 @@ export function acceptSockets(server: Server, options: UpgradeOptions): void {
     }
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
       log(101);
-      if (subprotocol) return serveSocket(webSocket, { actions, stopping, onError });
-      const refused = (error: unknown) => refusalOf(error, onError);
-      const answer = (text: string, signal: AbortSignal) =>
-        answerText(text, { hub, signal, refusalOf: refused });
-      serveTexts(webSocket, { answer, stopping, onError });
+      const connection = { wire: socket, stopping, onError };
+      if (subprotocol) serveSocket(webSocket, { ...connection, actions, channels });
+      else serveTexts(webSocket, { ...connection, answer });
     });
   });
 }
+
+// One for all: a function made for an upgrade would keep its request for as long as the socket is open.
+function ignore(): void {}
 
 function asksForSocket({ headers }: IncomingMessage): boolean {
   return headers.upgrade?.toLowerCase() === "websocket";

@@ -173,8 +173,8 @@ class Connection implements Outlet<SseBytes> {
     });
   }
 
-  end(): void {
-    if (this.#stopping) this.write(encodeTexts([formatComeBack(this.#viewers.settings.retryMs)]));
+  end(whole: boolean): void {
+    if (!whole) this.write(encodeTexts([formatComeBack(this.#viewers.settings.retryMs)]));
     this.#outgoing.end();
     this.#viewers.forget(this.#outgoing);
   }

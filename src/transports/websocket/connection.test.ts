@@ -1,61 +1,17 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { type Socket, SocketConnection } from "./connection.ts";
-
-/** A socket whose other side does as it is told. */
-class FakeSocket implements Socket {
-  readonly log: string[] = [];
-  bufferedAmount = 0;
-  /** Whether the system takes what is sent at once. */
-  taking = true;
-  #unsent: { readonly size: number; readonly sent: () => void }[] = [];
-  readonly #listeners = new Map<string, ((...args: never[]) => void)[]>();
-
-  on(name: string, listener: (...args: never[]) => void): void {
-    this.#listeners.set(name, [...(this.#listeners.get(name) ?? []), listener]);
-  }
-  emit(name: string, ...args: unknown[]): void {
-    for (const listener of this.#listeners.get(name) ?? []) listener(...(args as never[]));
-  }
-  says(text: string): void {
-    this.emit("message", Buffer.from(text), false);
-  }
-  send(text: string, sent: () => void): void {
-    this.log.push(`send ${text.length > 20 ? text.length : text}`);
-    if (this.taking) {
-      queueMicrotask(sent);
-      return;
-    }
-    this.bufferedAmount += text.length;
-    this.#unsent.push({ size: text.length, sent });
-  }
-  /** The other side reads the first text that is unsent. */
-  drain(): void {
-    const { size, sent } = this.#unsent.shift()!;
-    this.bufferedAmount -= size;
-    sent();
-  }
-  get unsent(): number {
-    return this.#unsent.length;
-  }
-  ping = () => void this.log.push("ping");
-  pause = () => void this.log.push("pause");
-  resume = () => void this.log.push("resume");
-  close = (code: number, reason: string) => void this.log.push(`close ${code} ${reason}`);
-  terminate = () => {
-    this.log.push("terminate");
-    this.emit("close");
-  };
-}
+import { SocketConnection, type SocketConnectionOptions } from "./connection.ts";
+import { FakeSocket } from "./fake-socket.fixture.ts";
 
 const KiB = 1024;
 const tick = () => vi.advanceTimersByTimeAsync(0);
 
-function open(options: { onText?: (text: string) => Promise<void>; oneByOne?: boolean } = {}) {
+function open(options: Partial<SocketConnectionOptions> = {}) {
   const socket = new FakeSocket();
   const stopping = new AbortController();
   const errors: unknown[] = [];
   const texts: string[] = [];
   const connection = new SocketConnection(socket, {
+    wire: socket,
     stopping: stopping.signal,
     onError: (error) => errors.push(error),
     onText: async (text) => void texts.push(text),
@@ -146,11 +102,11 @@ describe("what a socket keeps", () => {
     void write("b");
     await tick();
     expect(order).toEqual(["a", "b"]);
-    expect(socket.bufferedAmount).toBe(400 * KiB);
+    expect(socket.writableLength).toBe(400 * KiB);
     while (socket.unsent > 0) {
       socket.drain();
       await tick();
-      expect(socket.bufferedAmount).toBeLessThanOrEqual(400 * KiB);
+      expect(socket.writableLength).toBeLessThanOrEqual(400 * KiB);
     }
     expect(order).toEqual(["a", "b", "a", "b", "a", "b"]);
   });
@@ -175,7 +131,7 @@ describe("what a socket keeps", () => {
     socket.taking = false;
     for (let count = 0; count < 1_000; count++) socket.says("x");
     await tick();
-    expect(socket.bufferedAmount).toBe(64 * KiB);
+    expect(socket.writableLength).toBe(64 * KiB);
     expect(socket.log.at(-1)).toBe("pause");
     let answered = 0;
     while (socket.unsent > 0) {
@@ -248,9 +204,36 @@ describe("the end of a socket", () => {
     expect(socket.log).toEqual(["send last", "close 1012 The server is stopping"]);
   });
 
+  it("[F89] a server that stops lets it say what is still to be said, and waits for that no longer than a second", async () => {
+    const said = Promise.withResolvers<void>();
+    const [ready, stuck] = [
+      open({ beforeStop: () => said.promise }),
+      open({ beforeStop: () => new Promise(() => {}) }),
+    ];
+    for (const { stopping } of [ready, stuck]) stopping.abort();
+    await new Promise(setImmediate);
+    expect(ready.socket.log).toEqual([]);
+    said.resolve();
+    await tick();
+    expect(ready.socket.log).toEqual(["close 1012 The server is stopping"]);
+    await vi.advanceTimersByTimeAsync(999);
+    expect(stuck.socket.log).toEqual([]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(stuck.socket.log).toEqual(["close 1012 The server is stopping"]);
+  });
+
+  it("[P19] nothing is sent after a close, also where it was the client that closed and is not gone yet", () => {
+    const { socket, connection } = open();
+    socket.readyState = 2;
+    connection.send("x");
+    expect(connection.gone.aborted).toBe(false);
+    expect(socket.log).toEqual([]);
+  });
+
   it("a socket that opens while the server stops is closed too", async () => {
     const socket = new FakeSocket();
-    new SocketConnection(socket, { stopping: AbortSignal.abort(), onText: async () => {} });
+    const stopping = AbortSignal.abort();
+    new SocketConnection(socket, { wire: socket, stopping, onText: async () => {} });
     await new Promise(setImmediate);
     expect(socket.log).toEqual(["close 1012 The server is stopping"]);
   });

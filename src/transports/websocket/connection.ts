@@ -1,13 +1,13 @@
 import { RunError } from "../../errors.ts";
 import { soon } from "../../internal/soon.ts";
+import { wait } from "../../internal/wait.ts";
 import { closeCodes } from "./format.ts";
+import { messageBytes } from "./message-bytes.ts";
 
 /** What is needed of a socket that has been opened: a part of what those of `ws` are. */
 export interface Socket {
-  /** Bytes that were sent and that the system has not taken yet. */
-  readonly bufferedAmount: number;
-  /** `sent` is called once the system has taken the text, or never will. */
-  send(text: string, sent: () => void): void;
+  /** As of any WebSocket: 1 is open. */
+  readonly readyState: number;
   ping(): void;
   /** Reads no more, until `resume`. What was read already may still come as messages. */
   pause(): void;
@@ -19,7 +19,23 @@ export interface Socket {
   on(event: "ping" | "pong" | "close" | "error", listener: () => void): unknown;
 }
 
+/**
+ * What lies beneath a socket. Messages are written to it as bytes that are made once for all who get them; `ws` would
+ * frame them for each again. Without compression it sends what it sends itself whole and at once, so that the two do not
+ * mix.
+ */
+export interface Wire {
+  /** False once it has been ended, which `ws` does when the system has taken its answer to a client's close. */
+  readonly writable: boolean;
+  /** Bytes that were written and that the system has not taken yet. */
+  readonly writableLength: number;
+  /** `sent` is called once the system has taken the bytes, or never will. */
+  write(bytes: Buffer, sent?: () => void): unknown;
+}
+
 export interface ConnectionOptions {
+  /** Of the socket. */
+  readonly wire: Wire;
   /** Aborts when the server stops: the socket is closed with 1012. */
   readonly stopping: AbortSignal;
   /** Called with what went wrong inside; the client is told no more than that. */
@@ -29,8 +45,19 @@ export interface ConnectionOptions {
 /** What deals with a text; its promise tells when the next may have its place. */
 type OnText = (text: string) => Promise<void>;
 
+export interface SocketConnectionOptions extends ConnectionOptions {
+  readonly onText: OnText;
+  /** A text waits until the one before has been dealt with. @default false */
+  readonly oneByOne?: boolean;
+  /** What is still to be said when the server stops. */
+  readonly beforeStop?: () => Promise<void>;
+}
+
+/** The `readyState` of a socket that has not sent a close: nothing may follow that. */
+const OPEN = 1;
+
 /** Nothing more is pulled from a log while this much is unsent, in bytes. */
-const MOST_UNSENT = 256 * 1024;
+export const MOST_UNSENT = 256 * 1024;
 /** Nothing more is dealt with while answers of this size are unsent: who asks must also read. */
 const MOST_UNSENT_ANSWERS = 64 * 1024;
 /** What may be dealt with at once, and what may wait behind it before the socket is no longer read. */
@@ -47,10 +74,9 @@ const CLOSE_MS = 1_000;
  * their answers are read, and what is pulled waits for `room`. A side that gives no sign of life is cut off.
  */
 export class SocketConnection {
+  readonly wire: Wire;
   readonly #socket: Socket;
-  readonly #options: ConnectionOptions;
-  readonly #onText: OnText;
-  readonly #mostWorking: number;
+  readonly #options: SocketConnectionOptions;
   readonly #gone = new AbortController();
   #waiting: string[] = [];
   #waitingCost = 0;
@@ -63,15 +89,10 @@ export class SocketConnection {
   #onSent: (() => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  /** `oneByOne`: a text waits until the one before has been dealt with. */
-  constructor(
-    socket: Socket,
-    options: ConnectionOptions & { readonly onText: OnText; readonly oneByOne?: boolean },
-  ) {
+  constructor(socket: Socket, options: SocketConnectionOptions) {
     this.#socket = socket;
+    this.wire = options.wire;
     this.#options = options;
-    this.#onText = options.onText;
-    this.#mostWorking = options.oneByOne ? 1 : MOST_HELD;
     const hear = () => {
       this.#heard = true;
     };
@@ -99,9 +120,14 @@ export class SocketConnection {
   }
 
   send(text: string, sent?: () => void): void {
-    if (this.gone.aborted) return;
-    const waits = this.#socket.bufferedAmount > 0;
-    this.#socket.send(text, () => {
+    this.write(messageBytes(text), sent);
+  }
+
+  /** Sends a whole message. */
+  write(bytes: Buffer, sent?: () => void): void {
+    if (this.#socket.readyState !== OPEN) return;
+    const waits = this.wire.writableLength > 0;
+    this.wire.write(bytes, () => {
       // What had to wait for the other side to read, and went, is a sign of life; to write into a buffer is none.
       if (waits) this.#heard = true;
       sent?.();
@@ -121,7 +147,7 @@ export class SocketConnection {
   /** Resolves once little enough is unsent, in the order of the calls; and when nothing more can be said. */
   room(): Promise<void> {
     this.#turn = this.#turn.then(async () => {
-      while (!this.gone.aborted && this.#socket.bufferedAmount >= MOST_UNSENT) {
+      while (!this.gone.aborted && this.wire.writableLength >= MOST_UNSENT) {
         await new Promise<void>((resolve) => {
           this.#onSent = resolve;
         });
@@ -138,16 +164,18 @@ export class SocketConnection {
   }
 
   #work(): void {
+    const mostWorking = this.#options.oneByOne ? 1 : MOST_HELD;
     while (
       this.#waiting.length > 0 &&
-      this.#workingCost < this.#mostWorking &&
+      this.#workingCost < mostWorking &&
       this.#unsentAnswers < MOST_UNSENT_ANSWERS
     ) {
       const text = this.#waiting.shift()!;
       const cost = costOf(text);
       this.#waitingCost -= cost;
       this.#workingCost += cost;
-      void this.#onText(text)
+      void this.#options
+        .onText(text)
         .catch((error) => this.#options.onError?.(error))
         .then(() => {
           this.#workingCost -= cost;
@@ -167,7 +195,7 @@ export class SocketConnection {
       this.#socket.ping();
       this.#timer = setTimeout(() => {
         // While nothing is read nothing is heard, and that is not the client's fault.
-        const deaf = this.#paused && this.#socket.bufferedAmount === 0;
+        const deaf = this.#paused && this.wire.writableLength === 0;
         if (this.#heard || deaf) this.#ping(PING_MS - PONG_MS);
         else this.#socket.terminate();
       }, PONG_MS);
@@ -176,9 +204,14 @@ export class SocketConnection {
     this.#timer.unref();
   }
 
-  /** In the next turn: what was committed before the stop has then been read from the log, and is sent. */
+  /** In the next turn: what was committed before the stop has then been shown to those who are live. */
   readonly #stop = (): void => {
-    soon(() => this.#close(closeCodes.stopping, "The server is stopping"));
+    soon(async () => {
+      const said = this.#options.beforeStop?.();
+      // Who does not read does not keep the server.
+      if (said) await Promise.race([said, wait(CLOSE_MS, this.gone)]);
+      this.#close(closeCodes.stopping, "The server is stopping");
+    });
   };
 
   #close(code: number, reason: string): void {

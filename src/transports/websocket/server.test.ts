@@ -1,16 +1,20 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { AgentStream, RunContext } from "../../agent.ts";
+import { Channels } from "../../channel.ts";
 import { errorTable, RunError } from "../../errors.ts";
 import { createHub, type Hub } from "../../hub.ts";
 import { socketActions } from "../../server/socket-actions.ts";
 import { views } from "../../server/views.ts";
+import type { Store } from "../../store.ts";
 import { memoryStore } from "../../stores/memory.ts";
+import type { Frames } from "../../view.ts";
+import { EncodedFrames } from "./encoded-frames.ts";
 import { formatError, MAX_MESSAGE_BYTES } from "./format.ts";
-import { type SocketActions, serveSocket } from "./server.ts";
+import { serveSocket } from "./server.ts";
 import { ask, framesIn, type Heard, talk } from "./talk.fixture.ts";
 
 async function* story({ input }: RunContext): AgentStream {
@@ -44,17 +48,21 @@ async function* bulk({ takeMessages, input }: RunContext): AgentStream {
 }
 
 /** `serveSocket` on real sockets, each of which the test can look at. */
-async function serve(change: (actions: SocketActions, hub: Hub) => SocketActions = (actions) => actions) {
-  const hub = await createHub({ store: memoryStore(), agents: [story, endless, asks, bulk] });
+async function serve({ store = memoryStore() }: { store?: Store } = {}) {
+  const hub = await createHub({ store, agents: [story, endless, asks, bulk] });
+  const encode = vi.fn((frames: Frames) => new EncodedFrames(frames));
+  const channels = new Channels(encode);
   const stopping = new AbortController();
   const errors: unknown[] = [];
   const sockets: WebSocket[] = [];
   const http = createServer();
   const server = new WebSocketServer({ server: http, maxPayload: MAX_MESSAGE_BYTES });
-  server.on("connection", (socket) => {
+  server.on("connection", (socket, { socket: wire }) => {
     sockets.push(socket);
     serveSocket(socket, {
-      actions: change(socketActions(hub, views), hub),
+      wire,
+      actions: socketActions(hub, views),
+      channels,
       stopping: stopping.signal,
       onError: (error) => errors.push(error),
     });
@@ -64,6 +72,7 @@ async function serve(change: (actions: SocketActions, hub: Hub) => SocketActions
   return {
     hub,
     url,
+    encode,
     sockets,
     errors,
     stopping,
@@ -79,6 +88,24 @@ async function serve(change: (actions: SocketActions, hub: Hub) => SocketActions
       await hub.drain(0);
     },
   };
+}
+
+/** Who is told of new batches of any run, from now on. */
+function watchersOf(store: Store): ReadonlySet<() => void> {
+  const watching = new Set<() => void>();
+  const { watch } = store;
+  store.watch = (run, wake) => {
+    const hint = () => wake();
+    const inner = watch.call(store, run, wake);
+    watching.add(hint);
+    return {
+      [Symbol.dispose]() {
+        watching.delete(hint);
+        inner[Symbol.dispose]();
+      },
+    };
+  };
+  return watching;
 }
 
 const isEnd = ({ type }: Heard) => type === "end";
@@ -212,7 +239,9 @@ describe("subscribing", () => {
       entries.map(({ event }) => event),
     );
     await open.run.cancel();
-    expect(await ask(client, { type: "ping", id: "p" } as Heard)).toEqual({ type: "pong", id: "p" });
+    await open.run.ended();
+    client.say({ type: "ping", id: "p" });
+    expect(await client.hearUntil(({ type }) => type === "pong")).toEqual([{ type: "pong", id: "p" }]);
   });
 
   it("[F75] [P19] a socket has up to 64 subscriptions, and room for more when one ends", async () => {
@@ -226,36 +255,64 @@ describe("subscribing", () => {
     expect(await ask(client, refused)).toEqual({ type: "ok", id: "more" });
   });
 
+  it("[F49] [F75] a run is followed once and its frames are encoded once, on however many sockets it is shown", async () => {
+    const store = memoryStore();
+    await using server = await serve({ store });
+    const { run } = await server.hub.start({ agent: null, input: "x" });
+    const watching = watchersOf(store);
+    const clients = await Promise.all(Array.from({ length: 20 }, () => talk(server.url)));
+    for (const [index, client] of clients.entries()) {
+      client.say({ type: "subscribe", id: `${index % 2}`, run: run.id });
+      await client.hearUntil(({ type }) => type === "frames");
+    }
+    await vi.waitFor(() => expect(watching.size).toBe(1));
+    // Those that still look whether there is more in the log join the channel in the meantime.
+    for (let turn = 0; turn < 100; turn++) await new Promise(setImmediate);
+    server.encode.mockClear();
+    for (let count = 0; count < 10; count++)
+      await run.append([{ type: "custom", name: "app.n", data: count }]);
+    await run.append([{ type: "run.finished" }]);
+    const entries = (await run.log.entries()).slice(1);
+    for (const client of clients) {
+      const frames = framesIn(await client.hearUntil(isEnd));
+      expect(frames.map(({ cursor }) => cursor)).toEqual(entries.map(({ cursor }) => cursor));
+      client.socket.terminate();
+    }
+    expect(server.encode.mock.calls.length).toBeLessThanOrEqual(entries.length);
+    expect(watching.size).toBe(0);
+  });
+
   it("[F52] closing the socket does nothing to the run, and lets go of its log", async () => {
-    const gone = Promise.withResolvers<void>();
-    await using server = await serve((actions) => ({
-      ...actions,
-      frames: (asked, signal) => {
-        signal.addEventListener("abort", () => gone.resolve());
-        return actions.frames(asked, signal);
-      },
-    }));
+    const store = memoryStore();
+    await using server = await serve({ store });
     const { run } = await server.hub.start({ agent: "endless", input: "x" });
+    const watching = watchersOf(store);
     const client = await talk(server.url);
     await ask(client, { type: "subscribe", id: "a", run: run.id } as Heard);
+    await vi.waitFor(() => expect(watching.size).toBe(1));
     client.socket.terminate();
-    await gone.promise;
+    await vi.waitFor(() => expect(watching.size).toBe(0));
     expect((await run.info()).status).toBe("running");
   });
 
   it("a log that breaks ends its subscription with an error; the socket and the others go on", async () => {
-    await using server = await serve((actions) => ({
-      ...actions,
-      frames: async (asked, signal) => {
-        if (asked.run !== "broken") return actions.frames(asked, signal);
-        return (async function* () {
-          yield [{ data: "1", cursor: "1-a" }];
-          throw new Error("secret");
-        })();
-      },
-    }));
+    const store = memoryStore();
+    await using server = await serve({ store });
+    const { run } = await server.hub.start({ agent: "endless", id: "broken", input: "x" });
+    const other = await server.ended("story");
+    const { read } = store;
+    let broken = false;
+    store.read = async (...asked) => {
+      if (broken && asked[0] === "broken") throw new Error("secret");
+      return read.apply(store, asked);
+    };
+    const watching = watchersOf(store);
     using client = await talk(server.url);
-    client.say({ type: "subscribe", id: "a", run: "broken" });
+    client.say({ type: "subscribe", id: "a", run: run.id });
+    await client.hearUntil(({ type }) => type === "frames");
+    await vi.waitFor(() => expect(watching.size).toBe(1));
+    broken = true;
+    for (const wake of watching) wake();
     const heard = await client.hearUntil(({ type }) => type === "error");
     expect(heard.at(-1)).toEqual({
       type: "error",
@@ -265,7 +322,7 @@ describe("subscribing", () => {
       retry: true,
     });
     expect(server.errors).toEqual([new Error("secret")]);
-    client.say({ type: "subscribe", id: "a", run: await server.ended("story") });
+    client.say({ type: "subscribe", id: "a", run: other });
     await client.hearUntil(isEnd);
   });
 });
@@ -422,8 +479,68 @@ describe("what cannot be done", () => {
   });
 });
 
+describe("a server that stops", () => {
+  it("[F89] [P19] shows what is in the log by then to who is still reading it, then closes with 1012 and tells of no end", async () => {
+    const store = memoryStore();
+    await using server = await serve({ store });
+    const { run } = await server.hub.start({ agent: null, input: "x" });
+    await run.append([{ type: "custom", name: "app.n", data: 1 }]);
+    const { read } = store;
+    const [reading, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    using client = await talk(server.url);
+    let reads = 0;
+    store.read = async (...asked) => {
+      // The first looks whether there is a log.
+      if (++reads > 1) {
+        reading.resolve();
+        await go.promise;
+      }
+      return read.apply(store, asked);
+    };
+    client.say({ type: "subscribe", id: "a", run: run.id });
+    await reading.promise;
+    // It closes by itself, before its time is up.
+    vi.useFakeTimers({ toFake: ["setTimeout"] });
+    onTestFinished(() => void vi.useRealTimers());
+    server.stopping.abort();
+    await new Promise(setImmediate);
+    go.resolve();
+    expect(await client.closed).toMatchObject({ code: 1012 });
+    const heard: Heard[] = [];
+    await expect(
+      (async () => {
+        while (true) heard.push(await client.hear());
+      })(),
+    ).rejects.toThrow("1012");
+    expect(framesIn(heard).map(({ data }) => data.event.type)).toEqual(["run.started", "custom"]);
+    expect(heard.filter(isEnd)).toEqual([]);
+  });
+});
+
 describe("a viewer that does not read", () => {
   const TEXTS = 320;
+
+  it("[P19] hears nothing of a subscription that it has ended, however much of it was still to come", async () => {
+    await using server = await serve();
+    const { run } = await server.hub.start({ agent: "bulk", input: String(TEXTS) });
+    await run.send({
+      type: "input.message",
+      message: { id: "m", role: "user", parts: [{ type: "text", text: "go" }] },
+    });
+    await run.ended();
+    using client = await talk(server.url);
+    client.socket.pause();
+    client.say({ type: "subscribe", id: "a", run: run.id });
+    const [socket] = server.sockets;
+    while (socket!.bufferedAmount < 256 * 1024) await new Promise(setImmediate);
+    client.say({ type: "unsubscribe", id: "a" });
+    client.say({ type: "ping", id: "p" });
+    client.socket.resume();
+    const heard = await client.hearUntil(({ type }) => type === "pong");
+    const oks = heard.flatMap(({ type }, index) => (type === "ok" ? [index] : []));
+    expect(oks).toEqual([0, heard.length - 2]);
+    expect(framesIn(heard).length).toBeLessThan(TEXTS);
+  });
 
   it("[F75] [F76] has the server hold less than 1 MiB of a run of 20 MB, and gets all of it once it reads", async () => {
     await using server = await serve();

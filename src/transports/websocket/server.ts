@@ -1,8 +1,10 @@
+import type { Channels } from "../../channel.ts";
 import { RunError } from "../../errors.ts";
-import type { Frames } from "../../view.ts";
+import type { LiveSource } from "../../view.ts";
 import { type ConnectionOptions, refusalOf, type Socket, SocketConnection } from "./connection.ts";
+import type { EncodedFrames } from "./encoded-frames.ts";
 import { type ClientMessage, formatError, formatMessage, parseClientMessage } from "./format.ts";
-import { formatFrames } from "./frames.ts";
+import { Subscription } from "./subscription.ts";
 
 /** Each is a viewer, and costs the server what one costs. */
 const MOST_SUBSCRIPTIONS = 64;
@@ -24,12 +26,14 @@ export interface SocketActions {
     readonly cursor: string;
     readonly ended: boolean;
   }>;
-  /** The run as it was asked for. Ends after the terminal event, or when the signal aborts. */
-  frames(asked: Subscribe, signal: AbortSignal): Promise<AsyncIterable<Frames>>;
+  /** The run as it was asked for. */
+  source(asked: Subscribe): Promise<LiveSource>;
 }
 
 export interface ServeOptions extends ConnectionOptions {
   readonly actions: SocketActions;
+  /** Of all sockets of a server: their viewers of one run share its encoding. */
+  readonly channels: Channels<EncodedFrames>;
 }
 
 /**
@@ -37,8 +41,10 @@ export interface ServeOptions extends ConnectionOptions {
  * binary message or one that is too long ends the connection. A closed connection does nothing to the runs.
  */
 export function serveSocket(socket: Socket, options: ServeOptions): void {
-  const { actions, onError } = options;
-  const subscriptions = new Map<string, AbortController>();
+  const { actions, channels, onError } = options;
+  const subscriptions = new Map<string, Subscription>();
+  /** Called when the last subscription is over. */
+  let onNone = () => {};
   const inTurn = turns();
 
   const connection = new SocketConnection(socket, {
@@ -53,9 +59,16 @@ export function serveSocket(socket: Socket, options: ServeOptions): void {
         connection.answer(formatError(refusalOf(error, onError), message.id));
       }
     },
+    async beforeStop() {
+      for (const subscription of subscriptions.values()) subscription.stop();
+      if (subscriptions.size === 0) return;
+      await new Promise<void>((resolve) => {
+        onNone = resolve;
+      });
+    },
   });
   connection.gone.addEventListener("abort", () => {
-    for (const subscription of subscriptions.values()) subscription.abort();
+    for (const subscription of subscriptions.values()) subscription.leave();
   });
 
   async function answer(message: ClientMessage): Promise<void> {
@@ -67,8 +80,7 @@ export function serveSocket(socket: Socket, options: ServeOptions): void {
       case "subscribe":
         return subscribe(message);
       case "unsubscribe":
-        subscriptions.get(message.id)?.abort();
-        subscriptions.delete(message.id);
+        subscriptions.get(message.id)?.leave();
         return ok();
       case "start": {
         const { request } = message;
@@ -96,40 +108,24 @@ export function serveSocket(socket: Socket, options: ServeOptions): void {
         `Cannot subscribe as ${JSON.stringify(id)}: ${MOST_SUBSCRIPTIONS} subscriptions are open on this connection`,
       );
     }
-    before?.abort();
-    const own = new AbortController();
+    before?.leave();
+    const own = new Subscription({ id, connection, onError, onOver: forget });
     subscriptions.set(id, own);
-    const forget = () => {
-      if (subscriptions.get(id) === own) subscriptions.delete(id);
-    };
     try {
-      const frames = await inTurn(run, () => actions.frames(asked, own.signal));
-      if (own.signal.aborted) return;
+      const source = await inTurn(run, () => actions.source(asked));
+      if (own.over) return;
       connection.answer(formatMessage({ type: "ok", id }));
-      // Not awaited: it lasts as long as the run.
-      void show(id, frames, own.signal).finally(forget);
+      own.show(channels, source);
     } catch (error) {
-      forget();
-      if (!own.signal.aborted) throw error;
+      if (own.over) return;
+      own.leave();
+      throw error;
     }
   }
 
-  /** Nothing is pulled, and nothing sent, while the client has not read enough of what came before. */
-  async function show(id: string, frames: AsyncIterable<Frames>, signal: AbortSignal): Promise<void> {
-    try {
-      await connection.room();
-      for await (const slice of frames) {
-        for (const text of formatFrames(id, slice)) {
-          await connection.room();
-          if (signal.aborted) return;
-          connection.send(text);
-        }
-        await connection.room();
-      }
-      if (!signal.aborted) connection.send(formatMessage({ type: "end", id }));
-    } catch (error) {
-      if (!signal.aborted) connection.send(formatError(refusalOf(error, onError), id));
-    }
+  function forget({ id }: Subscription): void {
+    subscriptions.delete(id);
+    if (subscriptions.size === 0) onNone();
   }
 }
 

@@ -21,9 +21,17 @@ export async function deleteRun(store: Store, run: string, endedAt?: number): Pr
       throw new RunError("run_open", `Cannot delete run "${run}": it is ${info.status}; cancel it first`);
     }
     if (endedAt !== undefined && info.endedAt !== endedAt) return false;
-    await bury(store, run, newId());
+    const buried = await bury(store, run, newId()).then(() => true, unlessFull);
     if (!(await store.delete(run, tail))) continue;
+    // What wants room does not keep from being done what makes room.
+    if (!buried) await bury(store, run, newId()).catch(unlessFull);
     if (info.thread !== undefined) await new Thread(store, info.thread).deleteIfEmpty();
     return true;
   }
+}
+
+/** False if the store is full; throws what else went wrong. */
+function unlessFull(error: unknown): false {
+  if (error instanceof RunError && error.code === "store_full") return false;
+  throw error;
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { plainStore } from "../test/support/plain-store.ts";
 import type { AgentStream, RunContext } from "./agent.ts";
+import { RunError } from "./errors.ts";
 import { createHub, type Hub, type HubOptions } from "./hub.ts";
 import { type Retention, Sweeper } from "./retention.ts";
 import { createApp } from "./server/app.ts";
@@ -229,6 +230,24 @@ describe.each(Object.keys(stores))("Retention in %s", (name) => {
     expect(second.runs.map(({ run }) => run)).toEqual(["a"]);
     expect(second.next).toBeUndefined();
   });
+});
+
+it("[F98] deletes also where there is no room for a tombstone, and writes it once there is", async () => {
+  const store = memoryStore();
+  const hub = await hubOn(store);
+  await have(hub, ["a", "b"]);
+  let refusals = 1;
+  const { append } = store;
+  vi.spyOn(store, "append").mockImplementation(async (...given) => {
+    if (refusals-- > 0) throw new RunError("store_full", "Cannot append: there is no room");
+    return append.apply(store, given);
+  });
+  await hub.run("a").delete();
+  await expect(hub.run("a").info()).rejects.toMatchObject({ code: "run_deleted" });
+  // Where there never is, nothing is remembered.
+  refusals = Number.POSITIVE_INFINITY;
+  await hub.run("b").delete();
+  await expect(hub.run("b").info()).rejects.toMatchObject({ code: "run_not_found" });
 });
 
 /** As its record says, and not far from what the log has. */

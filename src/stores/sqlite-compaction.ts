@@ -1,41 +1,54 @@
 import type { Batch, Tail } from "../store.ts";
 import type { SqliteFile } from "./sqlite-file.ts";
-import { packBatches } from "./sqlite-pack.ts";
+import type { Places, SqliteIndex } from "./sqlite-index.ts";
+import { PACK_BATCHES, PACK_CHARS, packBatches } from "./sqlite-pack.ts";
+import type { SqlitePacks } from "./sqlite-packs.ts";
+import type { SqliteRecords } from "./sqlite-records.ts";
+import type { SqliteRows } from "./sqlite-rows.ts";
 
 /** Its share of the thread's time: after each step it rests so many times as long as that took. */
 const RESTS = 9;
-/** What goes into one pack at most: more compresses no better, and is all to be unpacked to read one entry. */
-const PACK_BATCHES = 256;
-const PACK_CHARS = 64 * 1024;
-/** So many rows are deleted in one step, and of so many runs the pages. */
-const STEP_ROWS = 256;
+/** What is done in one step: so many runs are looked at, or about so many batches removed. */
 const STEP_RUNS = 16;
-/** When this many rows have had their batches packed, they are deleted. */
-const MOST_ROWS = 256 * 1024;
+const STEP_BATCHES = 256;
+/** When so many runs, or batches, are packed, these are removed from their rows. */
+const MOST_RUNS = 1_024;
+const MOST_BATCHES = 256 * 1024;
 
 export interface SqliteCompactionOptions {
   readonly file: SqliteFile;
+  readonly rows: SqliteRows;
+  readonly index: SqliteIndex;
+  readonly packs: SqlitePacks;
+  readonly records: SqliteRecords;
   /** How long after it was told of a run it begins, in ms. */
   readonly afterMs: number;
-  /** The rows of a run's batches that end after a position, in order. */
-  readonly idsAfter: (run: string, after: number) => Iterable<number>;
-  /** Writes what is in no page of the index, of a run, in the transaction that is open. */
-  readonly index: (run: string, no: number) => void;
-  /** Called once that is committed. */
+  /** The batches of a run that end after a seq, about so many bytes of them, and at most so many. */
+  readonly read: (run: string, after: number, maxBytes: number, most: number) => readonly Batch[];
+  /** Which batches of a run are in no page. */
+  readonly held: (run: string) => Places;
+  /** Called once they are. */
   readonly onIndexed: (run: string) => void;
 }
 
+/** What the next pack of a run is to hold. */
 interface Gathered {
+  readonly no: number;
+  readonly run: string;
   readonly before: Tail;
   readonly batches: readonly Batch[];
 }
 
+interface Pack extends Gathered {
+  readonly bytes: Uint8Array;
+}
+
 /**
  * Rewrites the batches of ended runs into packs, in the background and in short steps, each a transaction. First
- * one pack after the other is written, until none is missing or enough rows are needed no more; then these are
- * deleted, in the order of the file: the rows of runs that were at work at the same time share its pages, and to
- * delete run by run would write each of these pages again and again. A crash in between leaves rows that nobody
- * reads, and the next process goes on from there.
+ * packs are written, until none is missing or enough batches are needed no more; then these are removed, in the
+ * order of the file: runs that were at work at the same time share rows and pages, and to go run by run would write
+ * each of these again and again. A crash in between leaves batches that nobody reads, and the next process goes on
+ * from there.
  */
 export class SqliteCompaction {
   readonly #options: SqliteCompactionOptions;
@@ -45,12 +58,14 @@ export class SqliteCompaction {
   #told = false;
   /** Runs up to this number are done, or cannot be. */
   #position = 0;
-  /** Runs of which all is in packs, and their rows. */
-  #packed: { readonly no: number; readonly run: string; readonly through: number }[] = [];
-  #rows: number[] = [];
+  /** The numbers of runs that are all in packs, and the places where their batches are besides. */
+  #packed: number[] = [];
+  #places: number[] = [];
   #deleting = false;
   /** Whether a run was left as it is. */
   #skipped = false;
+  /** How long the step that is under way has kept the thread, in ms. */
+  #took = 0;
   #stopped = false;
 
   constructor(options: SqliteCompactionOptions) {
@@ -99,101 +114,149 @@ export class SqliteCompaction {
 
   /** Resolves to how long it kept the thread, in ms; undefined if there was nothing to do. */
   async #step(): Promise<number | undefined> {
-    let took = 0;
-    const timed = <Result>(work: () => Result): Result => {
-      const start = performance.now();
-      try {
-        return work();
-      } finally {
-        took += performance.now() - start;
-      }
-    };
-    let no: number | undefined;
+    this.#took = 0;
+    const enough = this.#packed.length >= MOST_RUNS || this.#places.length >= MOST_BATCHES;
     try {
-      if (!this.#deleting) no = this.#sql.next.get(this.#position)?.no as number | undefined;
-      if (no === undefined || this.#rows.length >= MOST_ROWS) {
-        if (this.#packed.length === 0) return undefined;
-        timed(() => this.#delete());
-        return took;
-      }
-      const run = this.#sql.nameOf.get(no)!.run as string;
-      const gathered = timed(() => this.#gather(run, no!));
-      if (gathered.batches.length === 0) {
-        timed(() => this.#collect(run, no!, gathered.before.seq));
-        this.#position = no;
-      } else {
-        const bytes = await packBatches(gathered.before, gathered.batches);
-        if (this.#stopped) return undefined;
-        timed(() => this.#keep(run, no!, gathered.batches.at(-1)!, bytes));
-      }
-      return took;
+      const found = this.#deleting || enough ? undefined : this.#timed(() => this.#find());
+      if (found !== undefined) await this.#rewrite(found);
+      else if (this.#packed.length > 0) this.#timed(() => this.#delete());
+      else return undefined;
     } catch {
-      // A damaged run, or no room: it stays as it is until there is more room, another run ends, or the file is
-      // opened again.
-      this.#skipped = true;
-      if (no !== undefined && !this.#deleting && this.#rows.length < MOST_ROWS) {
-        this.#position = no;
-        return took;
-      }
-      this.#packed = [];
-      this.#rows = [];
-      this.#deleting = false;
-      return no === undefined ? undefined : took;
+      // The file cannot be read: another run that ends makes it look again.
+      return undefined;
+    }
+    return this.#took;
+  }
+
+  #timed<Result>(work: () => Result): Result {
+    const start = performance.now();
+    try {
+      return work();
+    } finally {
+      this.#took += performance.now() - start;
     }
   }
 
-  /** What the next pack of a run is to hold. */
-  #gather(run: string, no: number): Gathered {
-    const { seq, check } = (this.#sql.lastPack.get(no) ?? { seq: 0, check: 0 }) as unknown as Tail;
-    const batches: Batch[] = [];
+  /** What is to be packed of the next runs. Takes note of those that are all in packs. Undefined if no run is left. */
+  #find(): readonly Gathered[] | undefined {
+    const found: Gathered[] = [];
     let chars = 0;
-    for (const id of this.#options.idsAfter(run, seq)) {
-      const batch = this.#sql.row.get(id) as unknown as Batch | undefined;
-      if (batch === undefined) throw new Error(`row ${id} is missing`);
-      chars += batch.text.length;
-      if (batches.length === PACK_BATCHES || (chars > PACK_CHARS && batches.length > 0)) break;
-      batches.push(batch);
+    let no = this.#position;
+    // Those that were packed by the step before are to be passed, too.
+    for (let looked = 0; looked < 4 * STEP_RUNS && found.length < STEP_RUNS && chars < PACK_CHARS; looked++) {
+      const next = this.#sql.next.get(no)?.no as number | undefined;
+      if (next === undefined) return looked > 0 ? found : undefined;
+      no = next;
+      const gathered = this.#gather(no);
+      if (gathered !== undefined && gathered.batches.length > 0) {
+        found.push(gathered);
+        chars += gathered.batches.reduce((sum, { text }) => sum + text.length, 0);
+        continue;
+      }
+      // Nothing is passed over that is not done: the next step comes by here again.
+      if (found.length > 0) break;
+      if (gathered === undefined) this.#skip(no);
+      else this.#collect(no);
     }
-    return { before: { seq, check }, batches };
+    return found;
   }
 
-  #keep(run: string, no: number, { seq, check }: Tail, bytes: Uint8Array): void {
-    // It may have been deleted meanwhile; a new run of its name has another number.
-    if (this.#sql.nameOf.get(no) === undefined) return;
+  /** What the next pack of a run is to hold. Undefined if it is damaged. */
+  #gather(no: number): Gathered | undefined {
+    const { records, packs, read } = this.#options;
+    const run = records.nameOf(no)!;
+    const before = packs.last(no) ?? { seq: 0, check: 0 };
+    try {
+      return { no, run, before, batches: read(run, before.seq, PACK_CHARS, PACK_BATCHES) };
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** A run that is damaged, or for which there is no room: it stays as it is until another one ends. */
+  #skip(no: number): void {
+    this.#skipped = true;
+    this.#position = no;
+  }
+
+  async #rewrite(found: readonly Gathered[]): Promise<void> {
+    const packs: Pack[] = [];
+    try {
+      for (const each of found) {
+        const bytes = await this.#timed(() => packBatches(each.before, each.batches));
+        packs.push({ ...each, bytes });
+      }
+    } catch {
+      // One is damaged. If there are others before it, it will be the first next time.
+      if (packs.length === 0) this.#skip(found[0]!.no);
+    }
+    if (this.#stopped || packs.length === 0) return;
+    try {
+      this.#timed(() => this.#keep(packs));
+    } catch {
+      this.#skip(packs.at(-1)!.no);
+    }
+  }
+
+  #keep(given: readonly Pack[]): void {
+    const { records, index, packs, held, onIndexed } = this.#options;
+    // They may have been deleted meanwhile; a new run of the same name has another number.
+    const kept = given.filter(({ no }) => records.nameOf(no) !== undefined);
     this.#commit(() => {
-      this.#options.index(run, no);
-      this.#sql.insertPack.run(no, seq, check, bytes);
+      for (const { no, run, batches, bytes } of kept) {
+        index.write(no, held(run));
+        packs.add(no, batches.at(-1)!, bytes);
+      }
     });
-    this.#options.onIndexed(run);
+    for (const { run } of kept) onIndexed(run);
   }
 
   /** Takes note of a run that is all in packs. */
-  #collect(run: string, no: number, through: number): void {
-    for (const id of this.#options.idsAfter(run, 0)) this.#rows.push(id);
-    this.#packed.push({ no, run, through });
+  #collect(no: number): void {
+    const { index } = this.#options;
+    for (let places = index.after(no, 0); places.length > 0; places = index.after(no, places.at(-1)!)) {
+      for (let at = 0; at < places.length; at += 2) this.#places.push(places[at]!);
+    }
+    this.#packed.push(no);
+    this.#position = no;
   }
 
-  /** Deletes some rows, or where none are left, what named them. */
+  /** Removes some batches from their rows, or where none are left, what named them. */
   #delete(): void {
-    if (!this.#deleting) this.#rows.sort((a, b) => a - b);
+    if (!this.#deleting) this.#places.sort((a, b) => a - b);
     this.#deleting = true;
-    const rows = this.#rows.splice(-STEP_ROWS);
-    const runs = rows.length > 0 ? [] : this.#packed.splice(-STEP_RUNS);
-    this.#commit(() => {
-      if (rows.length > 0) this.#sql.setLastDeleted.run(rows.at(-1)!);
-      for (const id of rows) this.#sql.deleteRow.run(id);
-      for (const { no, run, through } of runs) {
-        // What was deleted meanwhile is in the trash, and goes that way.
-        if (this.#sql.nameOf.get(no) === undefined) continue;
-        this.#sql.deletePages.run(no, through);
-        const [more] = this.#options.idsAfter(run, through);
-        if (more === undefined) this.#sql.remove.run(no);
-      }
-    });
+    try {
+      this.#commit(() => {
+        if (this.#places.length > 0) this.#deleteBatches();
+        else for (const no of this.#packed.splice(-STEP_RUNS)) this.#deletePages(no);
+      });
+    } catch {
+      // They stay where they are until another run ends: nobody reads them.
+      this.#skipped = true;
+      this.#packed = [];
+      this.#places = [];
+    }
     this.#deleting = this.#packed.length > 0;
     if (this.#deleting || !this.#skipped) return;
     this.#skipped = false;
     this.#told = true;
+  }
+
+  #deleteBatches(): void {
+    const places = this.#places;
+    this.#sql.setLastDeleted.run(places.at(-1)!);
+    for (let done = 0; done < STEP_BATCHES && places.length > 0; )
+      done += this.#options.rows.removeLast(places);
+  }
+
+  #deletePages(no: number): void {
+    const { index, records, packs, read } = this.#options;
+    const run = records.nameOf(no);
+    // What was deleted meanwhile is in the trash, and goes that way.
+    if (run === undefined) return;
+    const through = packs.last(no)?.seq ?? 0;
+    index.delete(no, through);
+    if (read(run, through, 1, 1).length === 0) this.#sql.remove.run(no);
   }
 
   #commit(work: () => void): void {
@@ -220,12 +283,6 @@ function prepare({ db }: SqliteFile) {
     insert: db.prepare("INSERT OR IGNORE INTO unpacked (no) VALUES (?)"),
     remove: db.prepare("DELETE FROM unpacked WHERE no = ?"),
     next: db.prepare("SELECT no FROM unpacked WHERE no > ? ORDER BY no LIMIT 1"),
-    nameOf: db.prepare("SELECT run FROM runs WHERE no = ?"),
-    lastPack: db.prepare('SELECT last AS seq, "check" FROM packs WHERE run = ? ORDER BY last DESC LIMIT 1'),
-    row: db.prepare('SELECT seq, "check", text FROM batches WHERE id = ?'),
-    deleteRow: db.prepare("DELETE FROM batches WHERE id = ?"),
     setLastDeleted: db.prepare("UPDATE meta SET value = max(value, ?) WHERE name = 'last_deleted'"),
-    deletePages: db.prepare("DELETE FROM pages WHERE run = ? AND last <= ?"),
-    insertPack: db.prepare('INSERT INTO packs (run, last, "check", bytes) VALUES (?, ?, ?, ?)'),
   };
 }

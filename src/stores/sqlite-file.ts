@@ -8,16 +8,27 @@ import { messageOf, RunError } from "../errors.ts";
 const applicationId = 0x524c4f47;
 
 /**
+ * The size of a page in a new file, in bytes. A commit writes each of its pages with calls of their own, which cost more
+ * than what they carry: larger ones are cheaper to write, and dearer to read where only one batch in them is wanted.
+ */
+const pageBytes = 8 * 1024;
+
+/** How long SQLite's log may become before a commit puts it into the file: that one keeps the thread for some ms. */
+const logBytes = 4 * 1024 * 1024;
+
+/**
  * Each brings a file from the version before it to the next: append here, never edit.
  *
  * `batches` has no index, as one would be written all over the place with every event: the events that many
- * runs write at once go one after the other to the end of the file. Where the batches of a run lie is held in
- * memory until there is enough to say, and then written to `pages`. Rows up to `indexed_through` are all in
- * pages; opening looks through the later ones. A deleted run is in `trash` until its rows are gone.
+ * runs write at once go one after the other to the end of the file. A row holds one batch, or several of those that
+ * were committed together (`SqliteRows`). Where the batches of a run lie is held in memory until there is enough to
+ * say, and then written to `pages`. Rows up to `indexed_through` are all in pages; opening looks through the later
+ * ones. A deleted run is in `trash` until its rows are gone.
  *
- * An ended run is in `unpacked` until its batches are in `packs`, many to a row and compressed, and their own rows
- * gone. Where a run has packs, they hold the beginning of its log, and only what comes after is read from rows.
- * `last_deleted` is the highest id that went that way: the pages name it until all are gone, so it must not come again.
+ * An ended run is in `unpacked` until its batches are in `packs`, many to a row and compressed, and gone from their
+ * rows. Where a run has packs, they hold the beginning of its log, and only what comes after is read from rows.
+ * `last_deleted` is the highest place that went that way: the pages name it until all are gone, so it must not come
+ * again.
  */
 const migrations = [
   `PRAGMA application_id = ${applicationId};
@@ -47,6 +58,8 @@ const migrations = [
    INSERT INTO meta VALUES ('last_deleted', 0);
    INSERT OR IGNORE INTO unpacked
      SELECT no FROM tags WHERE tag IN ('status:finished', 'status:failed', 'status:cancelled');`,
+  // From here on there are rows of several batches. What is in a file stays as it is.
+  "",
 ];
 
 /** How long a statement waits for someone else who writes to the file, such as a person at a SQL prompt. */
@@ -54,6 +67,7 @@ const busyMs = 1000;
 
 export interface SqliteFileOptions {
   readonly synchronous: "full" | "normal";
+  /** In pages of 4 KiB, whatever the file's are. */
   readonly maxPages: number | undefined;
 }
 
@@ -99,11 +113,16 @@ export function openSqliteFile(path: string, options: SqliteFileOptions): Sqlite
         `its format is version ${version}, and this Runlog knows no later one than ${migrations.length}`,
       );
     }
+    if (version === 0) db.exec(`PRAGMA page_size = ${pageBytes}`);
     const mode = db.prepare("PRAGMA journal_mode = WAL").get()!.journal_mode;
     if (mode !== "wal")
       throw new Error(`its journal mode stays "${mode}", as if another program had it open`);
+    const pageSize = db.prepare("PRAGMA page_size").get()!.page_size as number;
     db.exec(`PRAGMA synchronous = ${options.synchronous}; PRAGMA cache_size = -16000;`);
-    if (options.maxPages !== undefined) db.exec(`PRAGMA max_page_count = ${Math.trunc(options.maxPages)}`);
+    db.exec(`PRAGMA wal_autocheckpoint = ${logBytes / pageSize}`);
+    if (options.maxPages !== undefined) {
+      db.exec(`PRAGMA max_page_count = ${Math.trunc((options.maxPages * 4096) / pageSize)}`);
+    }
     for (const [index, migration] of migrations.entries()) {
       if (index < version) continue;
       db.exec(`BEGIN IMMEDIATE; ${migration} PRAGMA user_version = ${index + 1}; COMMIT;`);

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import {
   existsSync,
@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
 import { DatabaseSync } from "node:sqlite";
 import { setImmediate as turn } from "node:timers/promises";
@@ -19,6 +19,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { RunError } from "../errors.ts";
 import type { Batch, RunRecord, Store, Tail } from "../store.ts";
 import { type SqliteStoreOptions, sqliteStore } from "./sqlite.ts";
+import { SqliteRows } from "./sqlite-rows.ts";
 
 const start: Tail = { seq: 0, check: 0 };
 
@@ -78,6 +79,19 @@ async function fill(store: Store, run: string, count: number, text = "x".repeat(
 function count(table: string): number {
   using db = new DatabaseSync(path, { readOnly: true });
   return db.prepare(`SELECT count(*) AS count FROM ${table}`).get()!.count as number;
+}
+
+/** Counts the batches that are in rows, in however many. */
+function countBatches(): number {
+  using db = new DatabaseSync(path, { readOnly: true });
+  return [...new SqliteRows({ db, close: () => {} }, 0).after(0)].length;
+}
+
+/** What a killed process would leave: taken by another one, as closing a file here would drop its locks. */
+function copyAsKilled(): string {
+  const copy = mkdtempSync(join(folder, "killed-"));
+  execFileSync("cp", [path, `${path}-wal`, copy]);
+  return join(copy, basename(path));
 }
 
 /** Runs until the condition holds, one turn of the event loop after the other. */
@@ -226,10 +240,10 @@ describe("sqliteStore commits", () => {
     const store = open();
     const seen: number[] = [];
     const answers = Array.from({ length: 100 }, (_, index) => {
-      store.watch(`run-${index}`, () => seen.push(count("batches")));
-      return store.append(`run-${index}`, start, next(start, "x")).then(() => seen.push(count("batches")));
+      store.watch(`run-${index}`, () => seen.push(countBatches()));
+      return store.append(`run-${index}`, start, next(start, "x")).then(() => seen.push(countBatches()));
     });
-    expect(count("batches")).toBe(0);
+    expect(countBatches()).toBe(0);
     await Promise.all(answers);
     expect(seen).toEqual(Array(200).fill(100));
   });
@@ -345,11 +359,217 @@ describe("sqliteStore commits", () => {
   });
 });
 
+describe("sqliteStore puts batches into rows", () => {
+  /** Texts of every kind and size, among them some that no row is shared with. */
+  const textOf = (index: number) =>
+    ["", "word", "a\u0000b\u2028", "Grüße 😀", "x".repeat(900), "y".repeat(7_000), "ß".repeat(20_000)][
+      (index * 5) % 7
+    ]!;
+
+  it("of their own if they are alone in their commit, and can be looked up there", async () => {
+    const store = open();
+    for (let index = 0; index < 5; index++) await fill(store, `r${index}`, 1, "x");
+    expect(count("batches WHERE run > 0 AND seq = 1 AND text = 'x'")).toBe(5);
+  });
+
+  it("together if they are committed together: not an insert each", async () => {
+    const store = open();
+    const runs = Array.from({ length: 1000 }, (_, index) => `r${index}`);
+    await Promise.all(runs.map((run) => fill(store, run, 1, "x".repeat(300))));
+    expect(countBatches()).toBe(1000);
+    // 25 of these fit into a row.
+    expect(count("batches")).toBe(40);
+    for (const run of runs) expect(await store.read(run, 0, 1)).toEqual([next(start, "x".repeat(300))]);
+  });
+
+  it.each([0, 7, 32_768])("and finds each again, whatever it is (index every %i)", async (indexEvery) => {
+    let store = open({ indexEvery });
+    const logs = new Map<string, Batch[]>(["a", "b", "c", "d"].map((run) => [run, []]));
+    for (let turn = 0; turn < 60; turn++) {
+      const answers: Promise<Tail | undefined>[] = [];
+      // In some turns one run is alone, in others all append, or one several times.
+      for (const [index, [run, log]] of [...logs].entries()) {
+        for (let times = turn % 4 === 0 ? Number(index === 0) : 1 + (turn % 3); times > 0; times--) {
+          const tail = log.at(-1) ?? start;
+          log.push(next(tail, textOf(log.length + index)));
+          answers.push(store.append(run, tail, log.at(-1)!));
+        }
+      }
+      expect(await Promise.all(answers)).toEqual(answers.map(() => undefined));
+    }
+    const stores = [store, open({ indexEvery }, copyAsKilled())];
+    await store[Symbol.asyncDispose]();
+    store = open({ indexEvery });
+    for (const each of [store, stores[1]!]) {
+      for (const [run, log] of logs) {
+        expect(await each.read(run, 0, 1e9)).toEqual(log);
+        for (let after = 0; after < log.length; after += 3) {
+          const some = await each.read(run, after, 5_000);
+          expect(some).toEqual(log.slice(after, after + some.length));
+          expect(await each.read(run, after, 1)).toEqual([log[after]]);
+        }
+        expect(await each.tail(run)).toEqual({ seq: log.length, check: log.at(-1)!.check });
+      }
+    }
+  });
+
+  it("that others leave: what remains is where it was", async () => {
+    const store = open({ indexEvery: 5 });
+    const runs = Array.from({ length: 12 }, (_, index) => `r${index}`);
+    const logs = new Map<string, Batch[]>(runs.map((run) => [run, []]));
+    for (let turn = 0; turn < 40; turn++) {
+      await Promise.all(
+        runs.map((run, index) => {
+          const log = logs.get(run)!;
+          const tail = log.at(-1) ?? start;
+          log.push(next(tail, textOf(turn + index)));
+          return store.append(run, tail, log.at(-1)!);
+        }),
+      );
+    }
+    for (const [index, run] of runs.entries()) {
+      expect(await store.delete(run, logs.get(run)!.at(-1)!)).toBe(true);
+      await until(() => count("trash") === 0);
+      expect(countBatches()).toBe(40 * (runs.length - 1 - index));
+      for (const other of runs.slice(index + 1)) {
+        expect(await store.read(other, 0, 1e9)).toEqual(logs.get(other));
+      }
+      if (index === 5)
+        expect(await open({}, copyAsKilled()).read("r7", 3, 1e9)).toEqual(logs.get("r7")!.slice(3));
+    }
+    expect(count("batches")).toBe(0);
+  });
+
+  it("of which one is shared no more, and the one behind it still is", async () => {
+    const store = open();
+    const logs: Batch[][] = [[], []];
+    const both = () =>
+      logs.map((log, index) => {
+        log.push(next(log.at(-1) ?? start, `text ${log.length}`));
+        return store.append(`r${index}`, log.at(-2) ?? start, log.at(-1)!);
+      });
+    const gone = next(start, "gone");
+    await Promise.all([...both(), store.append("gone", start, gone)]);
+    await Promise.all(both());
+    await store.delete("gone", gone);
+    await until(() => count("trash") === 0);
+    expect(count("batches WHERE run > 0")).toBe(2);
+    expect(count("batches WHERE run = 0")).toBe(1);
+    for (const [index, log] of logs.entries()) expect(await store.read(`r${index}`, 0, 1e9)).toEqual(log);
+  });
+
+  it("whose index is written with a commit, and loses nothing of that commit when it is killed", async () => {
+    const store = open({ indexEvery: 3 });
+    const log: Batch[] = [];
+    for (let index = 0; index < 12; index++) {
+      log.push(next(log.at(-1) ?? start, `text ${index}`));
+      await store.append("r", log.at(-2) ?? start, log.at(-1)!);
+      await using killed = sqliteStore(copyAsKilled());
+      expect(await killed.read("r", 0, 1e9)).toEqual(log);
+    }
+  });
+});
+
+describe("sqliteStore takes a file of an older version", () => {
+  /** As the versions wrote it in which each batch was a row, with the ids 1, 2, 3, ... by turns. */
+  function writeOldFile(runs: readonly string[], count: number): Map<string, Batch[]> {
+    using db = new DatabaseSync(path);
+    db.exec(`
+      PRAGMA application_id = 1380732743; PRAGMA user_version = 2; PRAGMA journal_mode = WAL;
+      CREATE TABLE batches (
+        id INTEGER PRIMARY KEY, run INTEGER NOT NULL, seq INTEGER NOT NULL, "check" INTEGER NOT NULL,
+        text TEXT NOT NULL
+      ) STRICT;
+      CREATE TABLE pages (
+        id INTEGER PRIMARY KEY, run INTEGER NOT NULL, last INTEGER NOT NULL, rows TEXT NOT NULL
+      ) STRICT;
+      CREATE INDEX pages_by_run ON pages (run, last);
+      CREATE TABLE runs (
+        no INTEGER PRIMARY KEY, run TEXT NOT NULL UNIQUE, started_at REAL, tags TEXT, text TEXT
+      ) STRICT;
+      CREATE INDEX runs_newest ON runs (started_at, run) WHERE started_at IS NOT NULL;
+      CREATE TABLE tags (
+        tag TEXT NOT NULL, started_at REAL NOT NULL, run TEXT NOT NULL, no INTEGER NOT NULL,
+        PRIMARY KEY (tag, started_at, run)
+      ) STRICT, WITHOUT ROWID;
+      CREATE TABLE trash (no INTEGER PRIMARY KEY) STRICT;
+      CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
+      CREATE TABLE packs (
+        id INTEGER PRIMARY KEY, run INTEGER NOT NULL, last INTEGER NOT NULL, "check" INTEGER NOT NULL,
+        bytes BLOB NOT NULL
+      ) STRICT;
+      CREATE INDEX packs_by_run ON packs (run, last);
+      CREATE TABLE unpacked (no INTEGER PRIMARY KEY) STRICT;
+      INSERT INTO meta VALUES ('indexed_through', ${runs.length * 300}), ('last_deleted', 0);`);
+    const logs = new Map<string, Batch[]>(runs.map((run) => [run, []]));
+    const insert = db.prepare("INSERT INTO batches VALUES (?, ?, ?, ?, ?)");
+    let id = 0;
+    for (const [index, run] of runs.entries()) {
+      db.prepare("INSERT INTO runs (no, run) VALUES (?, ?)").run(index + 1, run);
+    }
+    db.exec("BEGIN");
+    const rows = runs.map((): number[] => []);
+    for (let seq = 1; seq <= count; seq++) {
+      for (const [index, run] of runs.entries()) {
+        const log = logs.get(run)!;
+        const batch = next(log.at(-1) ?? start, `${run} ${seq}`);
+        log.push(batch);
+        insert.run(++id, index + 1, seq, batch.check, batch.text);
+        // The first 300 are in pages, of which the ids stand as the distances between them.
+        if (seq <= 300) rows[index]!.push(seq === 1 || seq === 257 ? id : runs.length, seq === 257 ? seq : 1);
+      }
+    }
+    const page = db.prepare("INSERT INTO pages (run, last, rows) VALUES (?, ?, ?)");
+    for (const index of runs.keys()) {
+      page.run(index + 1, 256, JSON.stringify(rows[index]!.slice(0, 512)));
+      page.run(index + 1, 300, JSON.stringify(rows[index]!.slice(512)));
+    }
+    db.exec("COMMIT");
+    return logs;
+  }
+
+  it.each([[["r"]], [["a", "b", "c"]]])(
+    "of runs %j: reads it, goes on with it, and clears it away",
+    async (runs) => {
+      // More than there are places in a row: their ids must not be taken for those of shared rows.
+      const logs = writeOldFile(runs, 10_000);
+      const store = open({ indexEvery: 50 });
+      for (const [run, log] of logs) {
+        expect(await store.tail(run)).toEqual({ seq: log.length, check: log.at(-1)!.check });
+        expect(await store.read(run, 0, 1e9)).toEqual(log);
+        for (const after of [0, 254, 256, 299, 300, 8_190, 8_192, 9_999]) {
+          expect(await store.read(run, after, 1)).toEqual([log[after]]);
+        }
+      }
+      const more = async () => {
+        await Promise.all(
+          [...logs].map(([run, log]) => {
+            const tail = log.at(-1)!;
+            log.push(next(tail, `more ${tail.seq}`));
+            return store.append(run, tail, log.at(-1)!);
+          }),
+        );
+      };
+      for (let turn = 0; turn < 100; turn++) await more();
+      for (const [run, log] of logs) expect(await store.read(run, 9_000, 1e9)).toEqual(log.slice(9_000));
+      expect(await store.delete(runs[0]!, logs.get(runs[0]!)!.at(-1)!)).toBe(true);
+      await until(() => count("trash") === 0);
+      expect(countBatches()).toBe(10_100 * (runs.length - 1));
+      for (const [run, log] of [...logs].slice(1)) expect(await store.read(run, 0, 1e9)).toEqual(log);
+      await store[Symbol.asyncDispose]();
+      for (const [run, log] of [...logs].slice(1)) {
+        await using again = sqliteStore(path);
+        expect(await again.read(run, 0, 1e9)).toEqual(log);
+      }
+    },
+  );
+});
+
 describe("sqliteStore without room", () => {
   const record = { run: "r", startedAt: 1, tags: ["a"], text: "{}" };
 
   it("refuses with store_full, changes nothing, and goes on reading", async () => {
-    const store = open({ maxPages: 60 });
+    const store = open({ maxPages: 100 });
     const batches = await fill(store, "r", 10, "x".repeat(4000), record);
     const tail = batches.at(-1)!;
     const small = next(tail, "small");
@@ -373,7 +593,7 @@ describe("sqliteStore without room", () => {
   });
 
   it.each([0, 3, 32_768])("works again once a run is deleted (index every %i)", async (indexEvery) => {
-    const store = open({ maxPages: 60, indexEvery });
+    const store = open({ maxPages: 100, indexEvery });
     const batches = await fill(store, "old", 5, "x".repeat(4000));
     const log: Batch[] = [];
     const more = async () => {
@@ -407,7 +627,7 @@ describe("sqliteStore without room", () => {
   });
 
   it("works again when there is more", async () => {
-    const small = open({ maxPages: 40 });
+    const small = open({ maxPages: 100 });
     await expect(fill(small, "r", 100, "x".repeat(4000))).rejects.toMatchObject({ code: "store_full" });
     expect(await small.tail("r")).toEqual(start);
     await small[Symbol.asyncDispose]();
@@ -426,9 +646,9 @@ describe("sqliteStore cleans up", () => {
     expect(await store.delete("r", batches.at(-1)!)).toBe(true);
     expect([count("runs"), count("tags"), count("trash")]).toEqual([1, 0, 1]);
     await until(() => count("trash") === 0);
-    expect(count("batches")).toBe(3);
+    expect(countBatches()).toBe(3);
     await store[Symbol.asyncDispose]();
-    expect([count("batches"), count("pages"), count("runs")]).toEqual([3, 1, 1]);
+    expect([countBatches(), count("pages"), count("runs")]).toEqual([3, 1, 1]);
   });
 
   it("what the process before had not come to, and mixes no new run up with it", async () => {
@@ -436,14 +656,14 @@ describe("sqliteStore cleans up", () => {
     const old = await fill(first, "r", 600);
     await first.delete("r", old.at(-1)!);
     await first[Symbol.asyncDispose]();
-    expect(count("batches")).toBeGreaterThan(300);
+    expect(countBatches()).toBeGreaterThan(300);
     const store = open({ indexEvery: 0 });
     const batches = await fill(store, "r", 2, "another");
     batches.push(next(batches[1]!, "third"));
     expect(await store.append("r", batches[1]!, batches[2]!)).toBeUndefined();
     expect(count("trash")).toBe(1);
     await until(() => count("trash") === 0);
-    expect(count("batches")).toBe(3);
+    expect(countBatches()).toBe(3);
     expect(await store.read("r", 0, 1e9)).toEqual(batches);
   });
 
@@ -467,7 +687,7 @@ describe("sqliteStore cleans up", () => {
     ];
     expect(await Promise.all(answers)).toEqual([undefined, true, undefined]);
     await until(() => count("trash") === 0);
-    expect([count("batches"), count("runs")]).toEqual([1, 1]);
+    expect([countBatches(), count("runs")]).toEqual([1, 1]);
   });
 
   it("the log of SQLite when it is closed", async () => {
@@ -491,13 +711,29 @@ describe("sqliteStore cleans up", () => {
 describe("sqliteStore over a damaged file", () => {
   it("says so, and never reads over a hole", async () => {
     const store = open({ indexEvery: 0 });
-    await fill(store, "r", 10);
+    const log: Batch[] = [];
+    for (let index = 0; index < 10; index++) {
+      log.push(next(log.at(-1) ?? start, "x"));
+      await store.append("r", log.at(-2) ?? start, log.at(-1)!);
+    }
     using db = new DatabaseSync(path);
     db.exec("DELETE FROM batches WHERE seq = 5");
     expect(await store.read("r", 5, 1e9)).toHaveLength(5);
     await expect(store.read("r", 0, 1e9)).rejects.toMatchObject({
       code: "store_unavailable",
-      message: "Cannot read: row 5 is missing",
+      message: "Cannot read: the batch that ends at 5 is missing",
     });
+  });
+
+  it("never takes one batch for another", async () => {
+    const store = open({ indexEvery: 0 });
+    await Promise.all([fill(store, "r", 3, "mine"), fill(store, "other", 3, "theirs")]);
+    using db = new DatabaseSync(path);
+    // As if all were of the other run, or none where it was.
+    db.exec("UPDATE batches SET text = replace(text, ' 1 2 ', ' 2 2 ') WHERE run = 0");
+    expect(await store.read("r", 2, 1e9)).toHaveLength(1);
+    await expect(store.read("r", 0, 1e9)).rejects.toThrow("the batch that ends at 2 is missing");
+    db.exec("UPDATE batches SET text = ' ' || text WHERE run = 0");
+    await expect(store.read("other", 2, 1e9)).rejects.toThrow("the batch that ends at 3 is missing");
   });
 });

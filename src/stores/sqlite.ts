@@ -1,4 +1,3 @@
-import type { SQLOutputValue } from "node:sqlite";
 import { RunError } from "../errors.ts";
 import { Heartbeats } from "../internal/heartbeats.ts";
 import { soon } from "../internal/soon.ts";
@@ -6,10 +5,11 @@ import { Watchers } from "../internal/watchers.ts";
 import type { Batch, Durability, RunRecord, Store, Tail } from "../store.ts";
 import { SqliteCompaction } from "./sqlite-compaction.ts";
 import { openSqliteFile, type SqliteFile, sqliteError } from "./sqlite-file.ts";
-import { unpackBatches } from "./sqlite-pack.ts";
-
-/** How many rows are read in one go, at most. */
-const TOGETHER = 64;
+import { type Places, placesAfter, SqliteIndex } from "./sqlite-index.ts";
+import { PACK_CHARS } from "./sqlite-pack.ts";
+import { SqlitePacks } from "./sqlite-packs.ts";
+import { SqliteRecords } from "./sqlite-records.ts";
+import { SqliteRows } from "./sqlite-rows.ts";
 
 export interface SqliteStoreOptions {
   /**
@@ -65,25 +65,26 @@ const durabilities: Record<"full" | "normal", Durability> = {
   },
 };
 
-/** A run with batches that are in no page yet. */
+/** What is held of a run that is appended to. A transaction changes it at once, and puts it back if it fails. */
 interface Run extends Tail {
-  readonly no: number;
+  readonly name: string;
+  /** 0 if there is no such run. */
+  no: number;
   seq: number;
   check: number;
-  /** These batches: id, seq, id, seq, ... */
-  readonly rows: number[];
-  /** All of them have ids after this. */
-  readonly since: number;
+  /** The batches that are in no page yet. */
+  places: number[];
+  /** All of these are in rows after this one. */
+  since: number;
+  /** What was before the transaction that is open, if it is concerned. */
+  before: Before | undefined;
 }
 
-/** What a transaction makes of a run; memory learns of it once that is committed. */
-interface Draft {
-  no: number | undefined;
-  seq: number;
-  check: number;
-  readonly rows: number[];
-  /** Whether what was there before the transaction is deleted. */
-  cleared: boolean;
+interface Before extends Tail {
+  readonly no: number;
+  readonly places: number[];
+  /** How many numbers `places` had. */
+  readonly count: number;
 }
 
 interface Job<Answer> {
@@ -108,8 +109,12 @@ interface Delete extends Job<boolean> {
 /** A record with one of these tags is that of a run to which nothing more is appended. */
 const endedTags: readonly string[] = ["status:finished", "status:failed", "status:cancelled"];
 
-/** A page is parsed to find a row in it, and its rows are deleted in one go. */
-const rowsPerPage = 256;
+/** How large a batch may be, in bytes, for the first ones that are read: from then on it is known. */
+const BATCH_BYTES = 16 * 1024;
+/** Of a deleted run about so many batches are removed in one turn. */
+const SWEPT = 256;
+/** One in so many batches is written into pages with the one that is too many. */
+const PAGED_PART = 32;
 
 class SqliteStore implements Store {
   readonly durability: Durability;
@@ -117,17 +122,22 @@ class SqliteStore implements Store {
 
   readonly #file: SqliteFile;
   readonly #sql: ReturnType<typeof prepare>;
+  readonly #rows: SqliteRows;
+  readonly #index: SqliteIndex;
+  readonly #packs: SqlitePacks;
+  readonly #records: SqliteRecords;
   readonly #watchers = new Watchers<Batch>();
   readonly #heartbeats: Heartbeats;
   readonly #compaction: SqliteCompaction;
 
-  /** Those with rows in no page, by `since`. Where any other ends is in the file. */
+  /** Those with batches in no page, and others that had some lately; by `since`. The rest is in the file. */
   readonly #runs = new Map<string, Run>();
-  /** How many rows are in no page. */
+  /** How many batches are in no page. */
   #unindexed = 0;
   readonly #indexEvery: number;
-  // Both never go down, whatever is deleted: rows up to `indexed_through`, or of a run in the trash, must not come.
-  #lastId: number;
+  /** The last row, and `#unindexed`, before the transaction that is open. */
+  #before = { row: 0, unindexed: 0 };
+  // Never goes down, whatever is deleted: rows of a run in the trash bear its number still.
   #lastNo: number;
   #trash: boolean;
 
@@ -141,17 +151,26 @@ class SqliteStore implements Store {
     this.#indexEvery = options.indexEvery ?? 32_768;
     this.#file = file;
     this.#sql = prepare(file);
-    this.#lastId = this.#recall();
-    const { run, trash } = this.#sql.lastNo.get() as { run: number; trash: number };
-    this.#lastNo = Math.max(run, trash);
-    this.#trash = trash > 0;
+    this.#index = new SqliteIndex(file);
+    this.#packs = new SqlitePacks(file);
+    this.#records = new SqliteRecords(file);
+    const { indexed, deleted, run, trash } = this.#sql.start.get() as Record<string, number>;
+    // Neither in pages nor in rows that are looked through must a place mean another batch than it did.
+    this.#rows = new SqliteRows(file, Math.max(indexed!, deleted!));
+    this.#recall(indexed!);
+    this.#lastNo = Math.max(run!, trash!);
+    this.#trash = trash! > 0;
     if (this.#trash) this.#schedule();
     this.#compaction = new SqliteCompaction({
       file,
+      rows: this.#rows,
+      index: this.#index,
+      packs: this.#packs,
+      records: this.#records,
       afterMs: options.compactAfterMs ?? 10_000,
-      idsAfter: (name, after) => this.#idsAfter(this.#numberOf(name), name, after),
-      index: (name, no) => this.#writePages(no, this.#runs.get(name)?.rows ?? []),
-      onIndexed: (name) => this.#forget(name),
+      read: (run, after, maxBytes, most) => this.#read(run, after, maxBytes, most),
+      held: (run) => this.#runs.get(run)?.places ?? [],
+      onIndexed: (run) => this.#forget(run),
     });
   }
 
@@ -174,42 +193,22 @@ class SqliteStore implements Store {
   }
 
   async read(run: string, after: number, maxBytes: number): Promise<readonly Batch[]> {
-    return this.#try("read", () => {
-      const batches: Batch[] = [];
-      let bytes = 0;
-      for (const batch of this.#batchesAfter(run, after)) {
-        bytes += Buffer.byteLength(batch.text);
-        if (bytes > maxBytes && batches.length > 0) break;
-        batches.push(batch);
-      }
-      return batches;
-    });
+    return this.#try("read", () => this.#read(run, after, maxBytes));
   }
 
   async tail(run: string): Promise<Tail> {
     return this.#try("read", () => {
-      const { seq, check } = this.#runs.get(run) ?? this.#load(run) ?? { seq: 0, check: 0 };
+      const { seq, check } = this.#runs.get(run) ?? this.#load(run);
       return { seq, check };
     });
   }
 
   async record(run: string): Promise<RunRecord | undefined> {
-    return this.#try("read", () => {
-      const row = this.#sql.record.get(run);
-      return row === undefined ? undefined : toRecord(row);
-    });
+    return this.#try("read", () => this.#records.record(run));
   }
 
-  async list({ tag, before, limit }: Parameters<Store["list"]>[0]): Promise<readonly RunRecord[]> {
-    return this.#try("list", () => {
-      const startedAt = before?.startedAt ?? Number.POSITIVE_INFINITY;
-      const run = before?.run ?? "";
-      const rows =
-        tag === undefined
-          ? this.#sql.newest.all(startedAt, run, limit)
-          : this.#sql.newestTagged.all(tag, startedAt, run, limit);
-      return rows.map(toRecord);
-    });
+  async list(options: Parameters<Store["list"]>[0]): Promise<readonly RunRecord[]> {
+    return this.#try("list", () => this.#records.list(options));
   }
 
   watch(run: string, wake: (batch?: Batch) => void): Disposable {
@@ -227,8 +226,8 @@ class SqliteStore implements Store {
     this.#flush();
     this.#watchers.clear();
     try {
-      this.#sql.begin.run();
-      this.#index(0);
+      this.#begin();
+      this.#writePages(0);
       this.#sql.commit.run();
       this.#file.db.exec("DELETE FROM meta WHERE name = 'holder'; PRAGMA wal_checkpoint(TRUNCATE);");
     } catch {
@@ -271,31 +270,24 @@ class SqliteStore implements Store {
 
   /** Commits jobs in the order in which they came: all or, if the file refuses, none. */
   #commit(jobs: readonly (Append | Delete)[]): void {
-    const since = this.#lastId;
-    const drafts = new Map<string, Draft>();
-    let indexed: readonly string[] = [];
+    const runs: Run[] = [];
+    let written: readonly Run[];
     try {
-      this.#sql.begin.run();
+      this.#begin();
       for (const job of jobs) {
-        const draft = drafts.get(job.run) ?? this.#draft(job.run);
-        drafts.set(job.run, draft);
-        job.conflict = undefined;
-        if (draft.seq !== job.expected.seq || draft.check !== job.expected.check) {
-          job.conflict = { seq: draft.seq, check: draft.check };
-        } else if (job.doing === "delete") {
-          this.#delete(job.run, draft);
-        } else if (job.batch !== undefined) {
-          this.#append(job.run, job.batch, job.record, draft);
-        } else if (draft.no === undefined) {
-          job.conflict = { seq: 0, check: 0 };
-        } else if (job.record !== undefined) {
-          this.#writeRecord(draft.no, job.run, job.record);
+        const run = this.#hold(job.run);
+        if (run.before === undefined) {
+          const { no, seq, check, places } = run;
+          run.before = { no, seq, check, places, count: places.length };
+          runs.push(run);
         }
+        this.#do(job, run);
       }
-      if (jobs.some(isAppend)) indexed = this.#index(this.#indexEvery);
+      this.#rows.flush();
+      written = this.#writePages(this.#indexEvery);
       this.#sql.commit.run();
     } catch (error) {
-      this.#rollback();
+      this.#rollback(runs);
       const appends = jobs.filter(isAppend);
       const refusal = sqliteError(error, appends.length > 0 ? "append" : "delete");
       // What needs room must not keep from happening what makes room.
@@ -306,8 +298,8 @@ class SqliteStore implements Store {
       return;
     }
 
-    for (const run of indexed) this.#forget(run);
-    for (const [run, draft] of drafts) this.#keep(run, draft, since);
+    for (const run of runs) this.#release(run);
+    for (const run of written) this.#rest(run);
     for (const job of jobs) {
       if (job.doing === "delete") job.resolve(job.conflict === undefined);
       else job.resolve(job.conflict);
@@ -317,255 +309,241 @@ class SqliteStore implements Store {
     }
   }
 
-  #append(run: string, batch: Batch, record: RunRecord | undefined, draft: Draft): void {
-    if (draft.no === undefined) {
-      draft.no = ++this.#lastNo;
-      this.#sql.insertRun.run(draft.no, run);
+  #begin(): void {
+    this.#before = { row: this.#rows.last, unindexed: this.#unindexed };
+    this.#sql.begin.run();
+  }
+
+  #do(job: Append | Delete, run: Run): void {
+    job.conflict = undefined;
+    if (run.seq !== job.expected.seq || run.check !== job.expected.check) {
+      job.conflict = { seq: run.seq, check: run.check };
+    } else if (job.doing === "delete") {
+      this.#delete(run);
+    } else if (job.batch !== undefined) {
+      this.#append(run, job.batch, job.record);
+    } else if (run.no === 0) {
+      job.conflict = { seq: 0, check: 0 };
+    } else if (job.record !== undefined) {
+      this.#update(run, job.record);
     }
-    const id = ++this.#lastId;
-    this.#sql.insert.run(id, draft.no, batch.seq, batch.check, batch.text);
-    if (record !== undefined) this.#writeRecord(draft.no, run, record);
-    draft.rows.push(id, batch.seq);
-    draft.seq = batch.seq;
-    draft.check = batch.check;
   }
 
-  #writeRecord(no: number, run: string, record: RunRecord): void {
-    const tags = JSON.stringify(record.tags);
-    const old = this.#sql.place.get(no)!;
-    // Most often it is only the text that changes, and the indexes can be left alone.
-    if (old.started_at === record.startedAt && old.tags === tags) {
-      this.#sql.updateText.run(record.text, no);
-      return;
+  #append(run: Run, batch: Batch, record: RunRecord | undefined): void {
+    if (run.no === 0) {
+      run.no = ++this.#lastNo;
+      this.#records.add(run.no, run.name, record);
+      if (record && isEnded(record)) this.#compaction.add(run.no);
+    } else if (record !== undefined) {
+      this.#update(run, record);
     }
-    this.#deleteTags(run, old);
-    if (record.tags.some((tag) => endedTags.includes(tag))) this.#compaction.add(no);
-    this.#sql.updateRecord.run(record.startedAt, tags, record.text, no);
-    for (const tag of new Set(record.tags)) this.#sql.insertTag.run(tag, record.startedAt, run, no);
+    run.places.push(this.#rows.add(run.no, batch), batch.seq);
+    this.#unindexed++;
+    run.seq = batch.seq;
+    run.check = batch.check;
   }
 
-  #deleteTags(run: string, { started_at: startedAt, tags }: Record<string, SQLOutputValue>): void {
-    if (tags === null) return;
-    for (const tag of JSON.parse(tags as string)) this.#sql.deleteTag.run(tag, startedAt!, run);
+  #update({ name, no }: Run, record: RunRecord): void {
+    if (this.#records.update(no, name, record) && isEnded(record)) this.#compaction.add(no);
   }
 
-  /** From here on the run is gone. Its rows go later, as there can be many, and all over the file. */
-  #delete(run: string, draft: Draft): void {
-    const { no } = draft;
-    if (no === undefined) return;
-    if (!draft.cleared) this.#writePages(no, this.#runs.get(run)?.rows ?? []);
-    this.#writePages(no, draft.rows);
+  /** From here on the run is gone. Its batches go later, as there can be many, and all over the file. */
+  #delete(run: Run): void {
+    const { no, name } = run;
+    if (no === 0) return;
+    this.#index.write(no, run.places);
     this.#sql.insertTrash.run(no);
+    this.#trash = true;
     this.#compaction.remove(no);
-    this.#deleteTags(run, this.#sql.place.get(no)!);
-    this.#sql.deleteRun.run(no);
-    draft.rows.length = 0;
-    draft.no = undefined;
-    draft.seq = draft.check = 0;
-    draft.cleared = true;
+    this.#records.delete(no, name);
+    this.#unindexed -= run.places.length / 2;
+    run.places = [];
+    run.no = run.seq = run.check = 0;
   }
 
-  #draft(run: string): Draft {
-    const { no, seq, check } = this.#runs.get(run) ?? this.#load(run) ?? { no: undefined, seq: 0, check: 0 };
-    return { no, seq, check, rows: [], cleared: false };
+  /** A run, held at least as long as the transaction is open. */
+  #hold(name: string): Run {
+    const held = this.#runs.get(name);
+    if (held !== undefined) return held;
+    const run = this.#load(name);
+    this.#runs.set(name, run);
+    return run;
   }
 
-  #keep(run: string, { no, seq, check, rows, cleared }: Draft, since: number): void {
-    if (cleared) {
-      this.#forget(run);
-      this.#trash = true;
-    }
-    if (no === undefined || rows.length === 0) return;
-    this.#unindexed += rows.length / 2;
-    const kept = this.#runs.get(run);
-    if (kept === undefined) {
-      this.#runs.set(run, { no, seq, check, rows, since });
-    } else {
-      kept.seq = seq;
-      kept.check = check;
-      for (const value of rows) kept.rows.push(value);
-    }
+  #release(run: Run): void {
+    run.before = undefined;
+    if (run.places.length === 0) this.#runs.delete(run.name);
   }
 
-  #forget(run: string): void {
-    this.#unindexed -= (this.#runs.get(run)?.rows.length ?? 0) / 2;
-    this.#runs.delete(run);
-  }
-
-  #rollback(): void {
+  #rollback(runs: readonly Run[]): void {
     try {
       // Some errors have rolled back already.
       if (this.#file.db.isTransaction) this.#sql.rollback.run();
     } catch {
       // Then the next transaction cannot begin, and says why.
     }
+    this.#rows.discard();
+    this.#unindexed = this.#before.unindexed;
+    for (const run of runs) {
+      const { no, seq, check, places, count } = run.before!;
+      places.length = count;
+      Object.assign(run, { no, seq, check, places });
+      this.#release(run);
+    }
   }
 
-  #numberOf(run: string): number | undefined {
-    return this.#runs.get(run)?.no ?? (this.#sql.findRun.get(run)?.no as number | undefined);
+  /** A run that is in pages by now is held for another turn: most often it goes on. */
+  #rest(run: Run): void {
+    this.#forget(run.name);
+    if (run.places.length === 0) return;
+    run.places = [];
+    run.since = this.#rows.last;
+    this.#runs.set(run.name, run);
   }
 
-  /** A run whose rows are all in pages, or its batches in packs. */
-  #load(run: string): (Tail & { no: number }) | undefined {
-    const no = this.#numberOf(run);
-    if (no === undefined) return undefined;
-    const page = this.#sql.lastPage.get(no);
-    const pack = this.#sql.lastPack.get(no);
+  #forget(name: string): void {
+    this.#unindexed -= (this.#runs.get(name)?.places.length ?? 0) / 2;
+    this.#runs.delete(name);
+  }
+
+  /** A run as the file has it: all of it is in pages or in packs. */
+  #load(name: string): Run {
+    const no = this.#records.numberOf(name) ?? 0;
+    const run = this.#empty(name, no);
+    return no === 0 ? run : Object.assign(run, this.#tailOf(no, name));
+  }
+
+  #empty(name: string, no: number): Run {
+    return { name, no, seq: 0, check: 0, places: [], since: this.#before.row, before: undefined };
+  }
+
+  #tailOf(no: number, name: string): Tail {
+    const place = this.#index.last(no);
+    const pack = this.#packs.last(no);
     // The rows of a pack may be gone already, and are in a page still.
-    const inPack = page === undefined || (pack !== undefined && pack.seq! >= page.last!);
-    const last = inPack ? pack : this.#row(parsePage(page).at(-2)!);
-    if (last === undefined) throw new Error(`the index of run "${run}" is damaged`);
-    const { seq, check } = last as unknown as Tail;
-    return { no, seq, check };
+    const last = place.length === 0 || (pack && pack.seq >= place[1]!) ? pack : this.#rows.read(no, place)[0];
+    if (last === undefined) throw new Error(`the index of run "${name}" is damaged`);
+    return last;
   }
 
-  #lastIndexed(no: number): number {
-    const page = this.#sql.lastPage.get(no);
-    return page === undefined ? 0 : parsePage(page).at(-2)!;
-  }
-
-  *#batchesAfter(run: string, after: number): Generator<Batch> {
-    const no = this.#numberOf(run);
-    if (no === undefined) return;
+  /** The batches that end after a seq, about so many bytes of them and at most so many, but at least one. */
+  #read(name: string, after: number, maxBytes: number, most = Number.POSITIVE_INFINITY): Batch[] {
+    const held = this.#runs.get(name);
+    const no = held?.no ?? this.#records.numberOf(name);
+    if (no === undefined || (held && held.seq <= after)) return [];
+    const batches: Batch[] = [];
+    let bytes = 0;
+    const take = (batch: Batch): boolean => {
+      bytes += batch.text.length;
+      if (batches.length > 0 && (bytes > maxBytes || batches.length === most)) return false;
+      batches.push(batch);
+      return true;
+    };
     let position = after;
-    const packs = this.#keptAfter(run, after) ? [] : this.#sql.packsAfter.iterate(no, after);
-    for (const { seq, check, bytes } of packs) {
-      const tail = { seq: seq as number, check: check as number };
-      for (const batch of unpackBatches(bytes as Uint8Array, tail)) if (batch.seq > after) yield batch;
-      position = tail.seq;
+    // All that follows is often known: so it is for viewers that keep up.
+    while (!startsBy(held, position)) {
+      // To read on in the middle of a pack is to unpack it again.
+      if (batches.length > 0 && bytes + PACK_CHARS > maxBytes) return batches;
+      const pack = this.#packs.after(no, position);
+      if (pack === undefined) break;
+      for (const batch of pack) if (batch.seq > after && !take(batch)) return batches;
+      position = pack.at(-1)!.seq;
     }
-    let first = 0;
-    let next = 0;
-    // Rows that lie behind each other are read in one go: a third of the cost of each by itself.
-    for (const id of this.#idsAfter(no, run, position)) {
-      if (id === next && next - first < TOGETHER) next++;
-      else {
-        yield* this.#rows(first, next);
-        first = id;
-        next = id + 1;
+    while (true) {
+      const places = this.#placesAfter(held, no, position);
+      if (places.length === 0) return batches;
+      for (let from = 0; from < places.length; ) {
+        const average = batches.length > 0 ? bytes / batches.length : BATCH_BYTES;
+        const to = from + 2 * Math.max(Math.ceil((maxBytes - bytes) / average), 1);
+        for (const batch of this.#rows.read(no, places.slice(from, to))) if (!take(batch)) return batches;
+        from = to;
       }
-    }
-    yield* this.#rows(first, next);
-  }
-
-  /** The batches of rows from `first` to before `next`. */
-  *#rows(first: number, next: number): Generator<Batch> {
-    let id = first;
-    if (next - first > 1) {
-      for (const row of this.#sql.rows.iterate(first, next)) {
-        // One is missing: told below.
-        if (row.id !== id) break;
-        const { seq, check, text } = row as unknown as Batch;
-        yield { seq, check, text };
-        id++;
-      }
-    }
-    for (; id < next; id++) {
-      const { seq, check, text } = this.#row(id) as unknown as Batch;
-      yield { seq, check, text };
+      position = places.at(-1)!;
     }
   }
 
-  /** The rows of what is in no pack. */
-  *#idsAfter(no: number | undefined, run: string, after: number): Generator<number> {
-    if (no === undefined) return;
-    if (!this.#keptAfter(run, after)) {
-      for (const page of this.#sql.pagesAfter.iterate(no, after)) yield* idsAfter(parsePage(page), after);
-    }
-    const kept = this.#runs.get(run);
-    if (kept !== undefined) yield* idsAfter(kept.rows, after);
-  }
-
-  /** Whether all that comes after is known in memory: so it is for viewers that keep up. */
-  #keptAfter(run: string, after: number): boolean {
-    const kept = this.#runs.get(run);
-    return kept !== undefined && kept.rows[1]! <= after;
-  }
-
-  #row(id: number) {
-    const row = this.#sql.row.get(id);
-    if (row === undefined) throw new Error(`row ${id} is missing`);
-    return row;
+  /** Where some of the next batches are that are in no pack. */
+  #placesAfter(held: Run | undefined, no: number, seq: number): Places {
+    const indexed = startsBy(held, seq) ? [] : this.#index.after(no, seq);
+    return indexed.length > 0 ? indexed : placesAfter(held?.places ?? [], seq);
   }
 
   /**
-   * Writes runs into pages, those that have waited longest first, until no more than `limit` rows are in none.
-   * A few with each commit, as all at once would keep the appends of that tick waiting.
-   * Returns the runs, to be forgotten when this is committed.
+   * Writes runs into pages, those that have waited longest first, once more than `limit` batches are in none. Some more
+   * than that, as it costs less together, and not all, which would keep the appends of that turn waiting. Returns the
+   * runs, to be put to rest when this is committed.
    */
-  #index(limit: number): string[] {
-    const indexed: string[] = [];
+  #writePages(limit: number): Run[] {
+    const written: Run[] = [];
     let left = this.#unindexed;
-    if (left <= limit) return indexed;
-    let through = this.#lastId;
-    for (const [name, { no, rows, since }] of this.#runs) {
-      if (left <= limit) {
-        through = since;
+    if (left <= limit) return written;
+    let through = this.#rows.last;
+    for (const run of this.#runs.values()) {
+      if (left <= limit - limit / PAGED_PART) {
+        through = run.since;
         break;
       }
-      this.#writePages(no, rows);
-      left -= rows.length / 2;
-      indexed.push(name);
+      this.#index.write(run.no, run.places);
+      left -= run.places.length / 2;
+      written.push(run);
     }
     this.#sql.setIndexed.run(through);
-    return indexed;
+    return written;
   }
 
-  #writePages(no: number, rows: readonly number[]): void {
-    for (let start = 0; start < rows.length; start += 2 * rowsPerPage) {
-      const some = rows.slice(start, start + 2 * rowsPerPage);
-      this.#sql.insertPage.run(no, some.at(-1)!, formatPage(some));
-    }
-  }
-
-  /** Deletes one page of the trash and its rows, or a pack, and comes back for the next. */
+  /** Deletes some of what is in the trash, and comes back for the rest. */
   #sweep(): void {
     try {
-      this.#sql.begin.run();
-      const no = this.#sql.firstTrash.get()?.no;
-      const page = no === undefined ? undefined : this.#sql.firstPage.get(no);
-      const pack = no === undefined ? undefined : this.#sql.lastPack.get(no);
-      if (page !== undefined) {
-        for (const id of idsAfter(parsePage(page), 0)) this.#sql.deleteRow.run(id);
-        this.#sql.deletePage.run(page.id!);
-      } else if (pack !== undefined) {
-        this.#sql.deletePack.run(pack.id!);
-      } else if (no !== undefined) {
+      this.#begin();
+      const no = this.#sql.firstTrash.get()?.no as number | undefined;
+      if (no !== undefined && !this.#sweepPage(no) && !this.#packs.deleteOne(no))
         this.#sql.deleteTrash.run(no);
-      }
       this.#sql.commit.run();
       this.#trash = no !== undefined;
       if (this.#trash) this.#schedule();
     } catch {
       // With the next commit it is tried again.
-      this.#rollback();
+      this.#rollback([]);
     }
   }
 
-  /** Reads the rows that are in no page, as the last process may not have come to write them. Returns the last id. */
-  #recall(): number {
-    const through = this.#sql.indexed.get()!.value as number;
-    let lastId = Math.max(through, this.#sql.lastDeleted.get()!.value as number);
-    const runs = new Map<number, { indexed: number; run: Run }>();
-    for (const row of this.#sql.rowsFrom.iterate(through)) {
-      const { id, no, seq, check } = row as { id: number; no: number; seq: number; check: number };
-      lastId = Math.max(lastId, id);
-      const known = runs.get(no) ?? {
-        indexed: this.#lastIndexed(no),
-        run: { no, seq, check, rows: [], since: through },
-      };
-      runs.set(no, known);
-      // Those of the trash are all in pages, too.
-      if (id <= known.indexed) continue;
-      const { run } = known;
-      if (run.rows.length === 0) this.#runs.set(this.#sql.nameOf.get(no)!.run as string, run);
-      run.seq = seq;
-      run.check = check;
-      run.rows.push(id, seq);
+  /** Deletes batches of a page. False if there is none. */
+  #sweepPage(no: number): boolean {
+    const page = this.#index.page(no);
+    if (page === undefined) return false;
+    const places = page.places.filter((_, index) => index % 2 === 0);
+    for (let done = 0; done < SWEPT && places.length > 0; ) done += this.#rows.removeLast(places);
+    this.#index.shrink(page.id, page.places.slice(0, 2 * places.length));
+    return true;
+  }
+
+  /** Finds the batches that are in no page, as the last process may not have come to write them. */
+  #recall(through: number): void {
+    this.#before.row = through;
+    const runs = new Map<number, { readonly indexed: number; readonly run: Run }>();
+    for (const { place, no, tail } of this.#rows.after(through)) {
+      let known = runs.get(no);
+      if (known === undefined) {
+        const name = this.#records.nameOf(no);
+        // What is in the trash is in pages too, all of it.
+        const indexed = name === undefined ? Number.POSITIVE_INFINITY : (this.#index.last(no)[0] ?? 0);
+        known = { indexed, run: this.#empty(name ?? "", no) };
+        runs.set(no, known);
+      }
+      const { indexed, run } = known;
+      if (place <= indexed) continue;
+      if (run.places.length === 0) this.#runs.set(run.name, run);
+      run.seq = tail.seq;
+      run.check = tail.check;
+      run.places.push(place, tail.seq);
       this.#unindexed++;
     }
-    return lastId;
   }
+}
+
+/** Whether all of a run that follows a seq is known without the file. */
+function startsBy(run: Run | undefined, seq: number): boolean {
+  return run !== undefined && run.places.length > 0 && run.places[1]! <= seq;
 }
 
 function isAppend(job: Append | Delete): job is Append {
@@ -576,92 +554,24 @@ function closed(doing: string): RunError {
   return new RunError("store_unavailable", `Cannot ${doing}: the store is closed`);
 }
 
-function toRecord(row: Record<string, SQLOutputValue>): RunRecord {
-  return {
-    run: row.run as string,
-    startedAt: row.started_at as number,
-    tags: JSON.parse(row.tags as string),
-    text: row.text as string,
-  };
-}
-
-/** Rows as the distances between them: short, and still text. */
-function formatPage(rows: readonly number[]): string {
-  return JSON.stringify(rows.map((value, index) => value - (index < 2 ? 0 : rows[index - 2]!)));
-}
-
-function parsePage(page: object): number[] {
-  const rows = JSON.parse((page as { rows: string }).rows) as number[];
-  for (let index = 2; index < rows.length; index++) rows[index]! += rows[index - 2]!;
-  return rows;
-}
-
-function* idsAfter(rows: readonly number[], after: number): Generator<number> {
-  let low = 0;
-  let high = rows.length / 2;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (rows[2 * middle + 1]! > after) high = middle;
-    else low = middle + 1;
-  }
-  for (let index = 2 * low; index < rows.length; index += 2) yield rows[index]!;
+function isEnded({ tags }: RunRecord): boolean {
+  return tags.some((tag) => endedTags.includes(tag));
 }
 
 function prepare({ db }: SqliteFile) {
-  const select = "SELECT runs.run, runs.started_at, runs.tags, runs.text FROM";
   return {
     begin: db.prepare("BEGIN IMMEDIATE"),
     commit: db.prepare("COMMIT"),
     rollback: db.prepare("ROLLBACK"),
-
-    insert: db.prepare('INSERT INTO batches (id, run, seq, "check", text) VALUES (?, ?, ?, ?, ?)'),
-    row: db.prepare('SELECT seq, "check", text FROM batches WHERE id = ?'),
-    rows: db.prepare('SELECT id, seq, "check", text FROM batches WHERE id >= ? AND id < ? ORDER BY id'),
-    rowsFrom: db.prepare('SELECT id, run AS no, seq, "check" FROM batches WHERE id > ? ORDER BY id'),
-    deleteRow: db.prepare("DELETE FROM batches WHERE id = ?"),
-
-    insertPage: db.prepare("INSERT INTO pages (run, last, rows) VALUES (?, ?, ?)"),
-    lastPage: db.prepare("SELECT last, rows FROM pages WHERE run = ? ORDER BY last DESC, id DESC LIMIT 1"),
-    pagesAfter: db.prepare("SELECT rows FROM pages WHERE run = ? AND last > ? ORDER BY last, id"),
-    firstPage: db.prepare("SELECT id, rows FROM pages WHERE run = ? LIMIT 1"),
-    deletePage: db.prepare("DELETE FROM pages WHERE id = ?"),
-
-    packsAfter: db.prepare(
-      'SELECT last AS seq, "check", bytes FROM packs WHERE run = ? AND last > ? ORDER BY last',
+    start: db.prepare(
+      `SELECT (SELECT value FROM meta WHERE name = 'indexed_through') AS indexed,
+              (SELECT value FROM meta WHERE name = 'last_deleted') AS deleted,
+              (SELECT ifnull(max(no), 0) FROM runs) AS run,
+              (SELECT ifnull(max(no), 0) FROM trash) AS trash`,
     ),
-    lastPack: db.prepare(
-      'SELECT id, last AS seq, "check" FROM packs WHERE run = ? ORDER BY last DESC LIMIT 1',
-    ),
-    deletePack: db.prepare("DELETE FROM packs WHERE id = ?"),
-    indexed: db.prepare("SELECT value FROM meta WHERE name = 'indexed_through'"),
-    lastDeleted: db.prepare("SELECT value FROM meta WHERE name = 'last_deleted'"),
     setIndexed: db.prepare("UPDATE meta SET value = ? WHERE name = 'indexed_through'"),
-
-    lastNo: db.prepare(
-      `SELECT ifnull((SELECT max(no) FROM runs), 0) AS run, ifnull((SELECT max(no) FROM trash), 0) AS trash`,
-    ),
-    insertRun: db.prepare("INSERT INTO runs (no, run) VALUES (?, ?)"),
-    findRun: db.prepare("SELECT no FROM runs WHERE run = ?"),
-    nameOf: db.prepare("SELECT run FROM runs WHERE no = ?"),
-    deleteRun: db.prepare("DELETE FROM runs WHERE no = ?"),
     insertTrash: db.prepare("INSERT INTO trash (no) VALUES (?)"),
     firstTrash: db.prepare("SELECT no FROM trash LIMIT 1"),
     deleteTrash: db.prepare("DELETE FROM trash WHERE no = ?"),
-
-    place: db.prepare("SELECT started_at, tags FROM runs WHERE no = ?"),
-    updateText: db.prepare("UPDATE runs SET text = ? WHERE no = ?"),
-    updateRecord: db.prepare("UPDATE runs SET started_at = ?, tags = ?, text = ? WHERE no = ?"),
-    insertTag: db.prepare("INSERT INTO tags (tag, started_at, run, no) VALUES (?, ?, ?, ?)"),
-    deleteTag: db.prepare("DELETE FROM tags WHERE tag = ? AND started_at = ? AND run = ?"),
-    record: db.prepare(`${select} runs WHERE run = ? AND started_at IS NOT NULL`),
-    newest: db.prepare(
-      `${select} runs WHERE started_at IS NOT NULL AND (started_at, run) < (?, ?)
-       ORDER BY started_at DESC, run DESC LIMIT ?`,
-    ),
-    newestTagged: db.prepare(
-      `${select} tags CROSS JOIN runs ON runs.no = tags.no
-       WHERE tag = ? AND (tags.started_at, tags.run) < (?, ?)
-       ORDER BY tags.started_at DESC, tags.run DESC LIMIT ?`,
-    ),
   };
 }

@@ -13,8 +13,8 @@ interface Runs {
 /** So many are started at once. */
 const AT_ONCE = 100;
 const COMPACT_MS = 500;
-const PASSES = 9;
-const WARM_UP_PASSES = 2;
+const PASSES = 11;
+const WARM_UP_PASSES = 5;
 
 async function* waiting(): AgentStream {
   yield eventAt(0, 0);

@@ -3,8 +3,8 @@ import { soon } from "./soon.ts";
 /** A longer pause would be seen on a screen; a shorter one frees nothing worth having. */
 const MOST_MS = 12;
 /** Of its time, what a process would spend on writing each commit by itself: pauses grow above one, and shrink below the other. */
-const GROW_SHARE = 0.85;
-const SHRINK_SHARE = 0.7;
+const GROW_SHARE = 0.93;
+const SHRINK_SHARE = 0.75;
 
 export interface PacerClock {
   /** In ms, from any point. */

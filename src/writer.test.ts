@@ -72,6 +72,20 @@ describe("Writer", () => {
     expect(texts.filter(Boolean)).toEqual(["a", "😀b", "\ud83d"]);
   });
 
+  it.each([
+    ["says nothing", ""],
+    ["ends within a character", "\ud83d"],
+  ])("[F2] commits what comes after a delta that %s", async (_, text) => {
+    const store = memoryStore();
+    const writer = await begun(store);
+    writer.write({ type: "text.started", id: "1" });
+    await writer.flushed();
+    writer.write({ type: "text.delta", id: "1", text });
+    writer.write({ type: "text.delta", id: "1", text: "\ude00 there" });
+    await writer.flushed();
+    expect((await logOf(store)).at(-1)).toEqual({ type: "text.delta", id: "1", text: `${text}\ude00 there` });
+  });
+
   it("[F1] ends in one batch: what is open is closed, then comes the terminal event, and nothing after it", async () => {
     const store = memoryStore();
     const writer = await begun(store);

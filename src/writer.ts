@@ -157,7 +157,8 @@ export class Writer {
       if (this.summary.apply(event, Date.now())) this.#recordChanged = true;
       this.#push(line);
     }
-    this.#flight ??= this.#fly();
+    // Half of a character, or an empty delta, is nothing to commit yet.
+    if (this.#pending.length > 0) this.#flight ??= this.#fly();
   }
 
   /**

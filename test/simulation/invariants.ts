@@ -18,6 +18,7 @@ export const invariants = {
   16: "However a log is read, live, at a cursor, in slices or through its record, it says the same",
   17: "The wall clocks of the processes order nothing and end nothing",
   18: "Servers that start anew on a log that has ended add nothing to it, and a process that can be heard is not called dead",
+  19: "What an agent has said is in the log a moment later, wherever nothing is wrong",
 } as const;
 export type Invariant = keyof typeof invariants;
 

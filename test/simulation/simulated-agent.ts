@@ -5,6 +5,7 @@ import type { Random } from "../support/seed.ts";
 import { Violation } from "./invariants.ts";
 import type { SimulatedProcess } from "./simulated-process.ts";
 import { sourceText, type Task } from "./sources.ts";
+import type { Weather } from "./weather.ts";
 
 /** One agent at work: what it said, and whether it noticed that it was to stop. */
 export interface Labour {
@@ -24,6 +25,7 @@ export interface SimulatedAgentOptions {
   readonly name: string;
   readonly onProducerLost: "fail" | "resume";
   readonly process: SimulatedProcess;
+  readonly weather: Weather;
   readonly random: Random;
   readonly labours: Labour[];
   readonly violate: (violation: Violation) => void;
@@ -31,6 +33,9 @@ export interface SimulatedAgentOptions {
 
 /** What may be in flight, and as much that waits; with each, the delta that went over the limit. */
 const MOST_AHEAD = 2 * (64 * 1024 + 2_000);
+/** A commit takes a few ms; after trouble it may first be waited for, and tried again. */
+const MOMENT_MS = 100;
+const CALM_MS = 5_000;
 
 /** An agent that works off a {@linkcode Task}, and goes on from its log with what is left of it. */
 export function simulatedAgent(options: SimulatedAgentOptions): AgentLike {
@@ -43,7 +48,7 @@ export function simulatedAgent(options: SimulatedAgentOptions): AgentLike {
 
 async function* work(
   context: RunContext,
-  { process, random, labours, violate }: SimulatedAgentOptions,
+  { process, weather, random, labours, violate }: SimulatedAgentOptions,
 ): AsyncGenerator<AgentEvent, void, undefined> {
   const { run, signal, entries } = context;
   const task = JSON.parse(context.input as string) as Task;
@@ -84,7 +89,15 @@ async function* work(
       yield event.textStarted({ id });
       const text = sourceText(run, step, task.words);
       for (let from = 0; from < text.length; ) {
-        if (random.chance(0.5)) await wait(random.next() * task.pauseMs, task.deaf ? undefined : signal);
+        if (random.chance(0.5)) {
+          const pauseMs = random.next() * task.pauseMs;
+          await wait(pauseMs, task.deaf ? undefined : signal);
+          const atWork = !labour.aborted && labours.findLast((each) => each.run === run) === labour;
+          const soon = pauseMs >= MOMENT_MS && weather.calmMs >= CALM_MS;
+          // Half of a character waits for the other.
+          if (atWork && soon && labour.chars - labour.committed > 1)
+            violate(new Violation(19, `${pauseMs} ms later some of what was said in ${run} was not`));
+        }
         const to = from + random.between(1, task.words > 100 ? 2_000 : 20);
         yield event.textDelta({ id, text: text.slice(from, to) });
         labour.chars += Math.min(to, text.length) - from;

@@ -13,6 +13,9 @@ export type Storm =
   | "doubleHints"
   | "slow";
 
+/** A storm, or what befalls one process: it is cut off from the store, or stopped. */
+type Trouble = Storm | `${"cut" | "stopped"} ${string}`;
+
 /** What becomes of one request to the store. `failAfter`: the process is told so after that, whatever happened. */
 export interface Passage {
   /** When it arrives, in ms; undefined: never. */
@@ -30,7 +33,8 @@ export class Weather {
   readonly faults: FaultCounts;
   readonly #clock: VirtualClock;
   readonly #random: Random;
-  readonly #until = new Map<string, number>();
+  readonly #until = new Map<Trouble, number>();
+  #troubleUntil = Number.NEGATIVE_INFINITY;
   /** Requests that are late, and will reach the store all the same. */
   onTheirWay = 0;
 
@@ -40,16 +44,24 @@ export class Weather {
     this.faults = faults;
   }
 
-  begin(storm: Storm | `cut ${string}`, ms: number): void {
-    this.#until.set(storm, Math.max(this.#until.get(storm) ?? 0, this.#clock.now + ms));
+  begin(storm: Trouble, ms: number): void {
+    const until = Math.max(this.#until.get(storm) ?? 0, this.#clock.now + ms);
+    this.#until.set(storm, until);
+    this.#troubleUntil = Math.max(this.#troubleUntil, until);
   }
 
   /** The end of all trouble. */
   clear(): void {
     this.#until.clear();
+    this.#troubleUntil = Math.min(this.#troubleUntil, this.#clock.now);
   }
 
-  is(storm: Storm | `cut ${string}`): boolean {
+  /** How long nothing has been wrong, in ms: for ever at first. */
+  get calmMs(): number {
+    return this.onTheirWay > 0 ? 0 : Math.max(0, this.#clock.now - this.#troubleUntil);
+  }
+
+  is(storm: Trouble): boolean {
     return (this.#until.get(storm) ?? 0) > this.#clock.now;
   }
 

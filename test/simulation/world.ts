@@ -240,7 +240,7 @@ export class World {
           this.plant,
         ),
       hub: (self, store) => {
-        const { random, labours } = this;
+        const { weather, random, labours } = this;
         const hasty = this.plant === "hasty-reaper";
         const beat: Store["beat"] = async (holder, ms) => {
           try {
@@ -258,6 +258,7 @@ export class World {
               name: onProducerLost,
               onProducerLost,
               process: self,
+              weather,
               random,
               labours,
               violate: (violation) => this.violate(violation),
@@ -278,6 +279,7 @@ export class World {
   #stop(process: SimulatedProcess, ms: number): void {
     this.faults[ms > LEASE_MS ? "stopped process, longer than its lease" : "stopped process"]++;
     process.stop();
+    this.weather.begin(`stopped ${process.name}`, ms);
     this.clock.after(ms, () => process.goOn());
   }
 

@@ -90,6 +90,11 @@ export async function inProcess<Result>(module: URL, name: string, given: unknow
   return await child.ask<Result>("call", { module: module.href, name, given });
 }
 
+/** The same with a file for a log, in a folder that is gone afterwards. */
+export function inProcessOnFile<Result>(module: URL, name: string, given: object = {}): Promise<Result> {
+  return inFolder((folder) => inProcess(module, name, { file: `${folder}/log.db`, ...given }));
+}
+
 /** A process in which functions of modules are called one after the other. */
 export function worker(core = SUBJECT_CORE): Child {
   return new Child(new URL("worker.ts", import.meta.url), core);

@@ -1,7 +1,7 @@
 import { openBatch } from "./batch.ts";
 import { isTerminalType } from "./events.ts";
 import { Pacer } from "./internal/pacer.ts";
-import { EMPTY, type Log, type Slice } from "./log.ts";
+import { EMPTY, type Log, pollMsOf, type Slice } from "./log.ts";
 import type { Batch, Tail } from "./store.ts";
 import { type Frame, type Frames, Projection, type View } from "./view.ts";
 
@@ -31,10 +31,6 @@ export interface ChannelOptions<Encoded> {
 }
 
 const pacer = new Pacer();
-
-/** How often to look without having been told: hints of other processes may be lost. */
-const POLL_MS = 30_000;
-const SHARED_POLL_MS = 2_000;
 
 /**
  * One run in one view, live, for any number of viewers: each entry is shown once and each piece encoded once. What the
@@ -66,7 +62,7 @@ export class Channel<Encoded> implements Disposable {
     const { store, run } = options.log;
     this.#watch = store.watch(run, this.#hear);
     const read = () => void this.#read();
-    this.#poll = setInterval(read, store.shared ? SHARED_POLL_MS : POLL_MS).unref();
+    this.#poll = setInterval(read, pollMsOf(store)).unref();
     this.ready = this.#read();
   }
 

@@ -5,6 +5,11 @@ import { missing } from "./tombstone.ts";
 
 export const EMPTY: Tail = { seq: 0, check: 0 };
 
+/** How often to look at a store without having been told, in ms: hints of other processes may be lost. */
+export function pollMsOf({ shared }: Pick<Store, "shared">): number {
+  return shared ? 2_000 : 30_000;
+}
+
 /** About how much is read at once, in bytes. */
 const SLICE_BYTES = 256 * 1024;
 
@@ -88,7 +93,7 @@ export class Log {
    * Throws `run_not_found` where there is no log, `run_deleted` where there was one.
    */
   async *follow(options: FollowOptions = {}): AsyncGenerator<Slice, void, undefined> {
-    const { after = EMPTY, signal, pollMs = this.store.shared ? 2_000 : 30_000, live = true } = options;
+    const { after = EMPTY, signal, pollMs = pollMsOf(this.store), live = true } = options;
     using hints = live ? new Hints(this.store, this.run, pollMs, signal) : undefined;
     let position = after;
     if (after.seq > 0 || after.check !== 0) {

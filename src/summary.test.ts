@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { event, type StreamEvent } from "./events.ts";
 import { toMessages } from "./messages.ts";
-import { Summary } from "./summary.ts";
+import { isFolded, Summary } from "./summary.ts";
 import { toEntries } from "./testing/logs.ts";
 
 function summaryOf(...events: readonly StreamEvent[]): Summary {
@@ -12,6 +12,49 @@ function summaryOf(...events: readonly StreamEvent[]): Summary {
 
 const inside = (each: StreamEvent): StreamEvent => ({ ...each, agent: "helper", parent: "c-1" });
 const done = { finishReason: "stop", usage: null, cost: 0 } as const;
+
+describe("Summary", () => {
+  const open = () => [
+    event.stepStarted({ step: 1 }),
+    event.textStarted({ id: "1" }),
+    event.toolStarted({ callId: "c", name: "search" }),
+    event.approvalRequested({ approvalId: "a", callId: "c", name: "search", input: {} }),
+  ];
+  const stateOf = (summary: Summary) => [
+    summary.status,
+    summary.waiting,
+    summary.step,
+    [...summary.approvals],
+    summary.totals,
+    summary.close("over"),
+  ];
+
+  it("says of no event that it passes which changes what a log amounts to", () => {
+    const passing = [
+      event.textDelta({ id: "1", text: "x" }),
+      event.reasoningDelta({ id: "1", text: "x" }),
+      event.toolDelta({ callId: "c", text: "{" }),
+      event.custom({ name: "app.x", data: null }),
+    ];
+    for (const each of passing) {
+      expect(isFolded(each)).toBe(false);
+      expect(stateOf(summaryOf(...open(), each))).toEqual(stateOf(summaryOf(...open())));
+    }
+    for (const each of open()) expect(isFolded(each)).toBe(true);
+  });
+
+  it("knows nothing of what a copy of it was told, nor the copy of what it was", () => {
+    const summary = summaryOf(...open());
+    const before = stateOf(summary);
+    const copy = summary.clone();
+    copy.apply(event.textFinished({ id: "1" }), 0);
+    copy.apply({ type: "input.approval", approvalId: "a", approved: true }, 0);
+    expect(stateOf(summary)).toEqual(before);
+    const after = stateOf(copy);
+    summary.apply(event.textStarted({ id: "2" }), 0);
+    expect(stateOf(copy)).toEqual(after);
+  });
+});
 
 describe("Summary, of agents inside an agent", () => {
   it("[F21] knows their steps apart: the end of one is not the end of another of the same number", () => {

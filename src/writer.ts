@@ -3,7 +3,7 @@ import { RunError } from "./errors.ts";
 import { isTerminal, type StreamEvent, type TerminalEvent } from "./events.ts";
 import { wait } from "./internal/wait.ts";
 import { cutOutput, toJson } from "./json.ts";
-import { EMPTY, type Log } from "./log.ts";
+import { EMPTY, type Log, pollMsOf } from "./log.ts";
 import { toRecord } from "./run-info.ts";
 import { type Delta, encodeChecked, encodeEvent, isDelta, parseEvent } from "./schema.ts";
 import type { Batch, RunRecord, Tail } from "./store.ts";
@@ -14,8 +14,6 @@ const AHEAD_EVENTS = 256;
 const AHEAD_BYTES = 64 * 1024;
 /** Deltas of one block that wait for the same commit become one, up to this many characters. */
 const MERGED_CHARS = 16 * 1024;
-/** How often a writer on a shared store looks for what others appended without having been woken. */
-const POLL_MS = 2_000;
 /** Between two tries of an append that the store refused: at most, and at first. */
 const RETRY_MS = 2_000;
 const FIRST_RETRY_MS = 20;
@@ -170,7 +168,7 @@ export class Writer {
     const watching = store.watch(run, this.#hear);
     if (!store.shared) return watching;
     // Hints of other processes may be lost, and all are while this one is stopped.
-    const polling = setInterval(this.#hear, POLL_MS).unref();
+    const polling = setInterval(this.#hear, pollMsOf(store)).unref();
     return {
       [Symbol.dispose]() {
         watching[Symbol.dispose]();

@@ -1,4 +1,4 @@
-import { inFolder, inProcess } from "../processes.ts";
+import { inProcessOnFile } from "../processes.ts";
 import { type Contender, ratio, type Scenario } from "../scenario.ts";
 import { column } from "../table.ts";
 import type { Appends } from "./append.work.ts";
@@ -10,14 +10,11 @@ function contender(name: string, call: string, perBatch: number): Contender {
   return {
     name,
     measure: ({ short }) =>
-      inFolder((folder) =>
-        inProcess(work, call, {
-          file: `${folder}/log.db`,
-          producers: PRODUCERS,
-          perBatch,
-          batches: short ? 20 : 80,
-        } satisfies Appends),
-      ),
+      inProcessOnFile(work, call, {
+        producers: PRODUCERS,
+        perBatch,
+        batches: short ? 20 : 80,
+      } satisfies Omit<Appends, "file">),
   };
 }
 

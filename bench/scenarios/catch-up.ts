@@ -1,6 +1,6 @@
 import { median } from "../figures.ts";
 import type { Opened } from "../host.ts";
-import { Child, CLIENT_CORE, inFolder, inProcess, SUBJECT_CORE } from "../processes.ts";
+import { Child, CLIENT_CORE, inFolder, inProcessOnFile, SUBJECT_CORE } from "../processes.ts";
 import { type Contender, type Figures, ratio, type Scenario, type Setting } from "../scenario.ts";
 import { PACKAGE as DURABLE_STREAMS } from "../subjects/durable-streams.ts";
 import { packageMissing, type SubjectOptions } from "../subjects/subject.ts";
@@ -61,7 +61,7 @@ export const catchUp: Scenario = {
     },
     {
       name: ROWS,
-      measure: () => inFolder((folder) => inProcess(work, "readRows", { file: `${folder}/log.db`, EVENTS })),
+      measure: () => inProcessOnFile(work, "readRows", { EVENTS }),
     },
     durable(SSE, "sse"),
     durable(PAGE, "json"),

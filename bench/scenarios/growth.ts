@@ -1,4 +1,4 @@
-import { inFolder, inProcess } from "../processes.ts";
+import { inProcessOnFile } from "../processes.ts";
 import type { Contender, Scenario, Wanted } from "../scenario.ts";
 import { column } from "../table.ts";
 import type { Growth } from "./growth.work.ts";
@@ -9,13 +9,7 @@ function contender(name: string, call: string, size: number): Contender {
   return {
     name,
     measure: ({ short }) =>
-      inFolder((folder) =>
-        inProcess(work, call, {
-          file: `${folder}/log.db`,
-          size,
-          events: short ? 3_000 : 12_000,
-        } satisfies Growth),
-      ),
+      inProcessOnFile(work, call, { size, events: short ? 3_000 : 12_000 } satisfies Omit<Growth, "file">),
   };
 }
 

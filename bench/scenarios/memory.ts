@@ -1,5 +1,5 @@
 import type { Opened } from "../host.ts";
-import { Child, CLIENT_CORE, inFolder, inProcess, SUBJECT_CORE } from "../processes.ts";
+import { Child, CLIENT_CORE, inProcessOnFile, SUBJECT_CORE } from "../processes.ts";
 import { type Contender, type Figures, ratio, type Scenario, type Setting } from "../scenario.ts";
 import { column } from "../table.ts";
 import { viewing } from "./measure-fan-out.ts";
@@ -45,17 +45,11 @@ export const memory: Scenario = {
     ofViewer(RAW, "raw"),
     {
       name: LIVE,
-      measure: ({ short }) =>
-        inFolder((folder) =>
-          inProcess(work, "liveRuns", { file: `${folder}/log.db`, runs: short ? 1_000 : 5_000 }),
-        ),
+      measure: ({ short }) => inProcessOnFile(work, "liveRuns", { runs: short ? 1_000 : 5_000 }),
     },
     {
       name: ENDED,
-      measure: ({ short }) =>
-        inFolder((folder) =>
-          inProcess(work, "endedRuns", { file: `${folder}/log.db`, runs: short ? 500 : 5_000 }),
-        ),
+      measure: ({ short }) => inProcessOnFile(work, "endedRuns", { runs: short ? 500 : 5_000 }),
     },
   ],
   wanted: [

@@ -27,6 +27,7 @@ export class Lease {
   /** Since when this process has been in touch without a break, and when it last was; by a clock that never jumps. */
   #since: number | undefined;
   #last: number | undefined;
+  #brokenAt = Number.NEGATIVE_INFINITY;
   /** Who was alive by the last answer. */
   #alive: ReadonlySet<string> = new Set();
   /** Who was, and whose runs are to be looked at once they are not. */
@@ -82,9 +83,11 @@ export class Lease {
     try {
       alive = await store.beat(holder, leaseMs);
     } catch (error) {
-      this.#since = undefined;
+      this.#break();
       throw error;
     }
+    // Beats may overlap: what was asked before another one failed, or was answered, is older than what is known.
+    if (asked < this.#brokenAt || (this.#last !== undefined && asked < this.#last)) return alive;
     const now = performance.now();
     // Whoever was stopped for so long knows nothing of the others.
     if (this.#last !== undefined && now - this.#last >= leaseMs) this.#since = undefined;
@@ -101,10 +104,15 @@ export class Lease {
     });
     // Trouble with the store in between is a break, too. Who starts waits for it, or nobody does.
     this.#looking.catch((error) => {
-      this.#since = undefined;
+      this.#break();
       this.#options.onTrouble(error);
     });
     return alive;
+  }
+
+  #break(): void {
+    this.#since = undefined;
+    this.#brokenAt = performance.now();
   }
 
   /** In touch for a whole lease, and lately. Where nobody else writes there is nothing to wait for. */

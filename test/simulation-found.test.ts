@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { type AgentEvent, event } from "../src/events.ts";
 import { Hub } from "../src/hub.ts";
+import { wait } from "../src/internal/wait.ts";
+import { Lease } from "../src/lease.ts";
 import { Log } from "../src/log.ts";
 import type { Store } from "../src/store.ts";
 import { memoryStore } from "../src/stores/memory.ts";
@@ -121,6 +123,36 @@ describe("what the simulation found", () => {
       await writer.flushed();
     });
     expect(await thingsOf(store)).toEqual(["one", "two"]);
+  });
+
+  it("an answer of the store that was asked for before a break in touch does not end the break", async () => {
+    const answers = [
+      () => wait(10).then(() => Promise.reject(new Error("The store is down"))),
+      () => wait(20).then(() => ["one"]),
+    ];
+    const beat = async () => (await answers.shift()?.()) ?? ["one"];
+    const none = async () => {};
+    await passing(async (clock) => {
+      const lease = new Lease({
+        store: { ...memoryStore(), shared: true, beat },
+        holder: "one",
+        leaseMs: LEASE_MS,
+        onScan: none,
+        onDead: none,
+        onOwn: none,
+        onTrouble: none,
+      });
+      const asked = Promise.allSettled([lease.beat(), lease.beat()]);
+      await clock.advance(20);
+      expect((await asked).map(({ status }) => status)).toEqual(["rejected", "fulfilled"]);
+      const dead: boolean[] = [];
+      for (let count = 0; count < 4; count++) {
+        await clock.advance(LEASE_MS * 0.4);
+        await lease.beat();
+        dead.push(lease.isDead("two"));
+      }
+      expect(dead).toEqual([false, false, false, true]);
+    });
   });
 
   it("a numbered append is not called a gap by a process that has not heard of the one before", async () => {

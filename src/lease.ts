@@ -1,5 +1,11 @@
 import type { Store } from "./store.ts";
 
+/**
+ * After so many leases every run is looked at again: what a process sent before it died may have reached the store after
+ * its runs were looked at.
+ */
+const SCAN_LEASES = 10;
+
 export interface LeaseOptions {
   readonly store: Store;
   /** Names this process. */
@@ -32,7 +38,8 @@ export class Lease {
   #alive: ReadonlySet<string> = new Set();
   /** Who was, and whose runs are to be looked at once they are not. */
   #known = new Set<string>();
-  #scanned = false;
+  /** When every run was last looked at; undefined: not since the last break. */
+  #scannedAt: number | undefined;
   /** When this process last looked at its own runs. */
   #looked = Number.NEGATIVE_INFINITY;
   #beating: Promise<void> = Promise.resolve();
@@ -95,9 +102,9 @@ export class Lease {
     this.#alive = new Set(alive);
     if (this.#since === undefined) {
       this.#since = now;
-      this.#scanned = false;
+      this.#scannedAt = undefined;
     }
-    if (!this.#scanned) this.#known = new Set(alive);
+    if (this.#scannedAt === undefined) this.#known = new Set(alive);
     if (!this.#mayJudge || this.#looking) return alive;
     this.#looking = this.#look().finally(() => {
       this.#looking = undefined;
@@ -126,10 +133,11 @@ export class Lease {
   async #look(): Promise<void> {
     const { store, leaseMs, onScan, onDead, onOwn } = this.#options;
     const since = this.#since;
-    if (!this.#scanned) {
+    const now = performance.now();
+    if (this.#scannedAt === undefined || (store.shared && now - this.#scannedAt >= SCAN_LEASES * leaseMs)) {
       await onScan();
       // After a break in between all has to be looked at again.
-      this.#scanned = this.#since === since;
+      this.#scannedAt = this.#since === since ? now : undefined;
     } else if (store.shared) {
       for (const other of this.#known) {
         if (!this.isDead(other)) continue;

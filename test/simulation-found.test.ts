@@ -155,6 +155,23 @@ describe("what the simulation found", () => {
     });
   });
 
+  it("a run is ended of which the start arrived after its process was found dead", async () => {
+    await passing(async (clock) => {
+      const { store } = troubledStore(memoryStore({ now: () => clock.now }));
+      const hub = new Hub({ store, leaseMs: LEASE_MS });
+      const recovered = hub.recover();
+      await clock.advance(2 * LEASE_MS);
+      await recovered;
+      const late = writerOf(store, "dead").begin(started({ agent: "a" }));
+      await clock.advance(12 * LEASE_MS);
+      await late;
+      expect(await typesOf(store)).toEqual(["run.started", "run.failed"]);
+      const drained = hub.drain(0);
+      await clock.advance(1);
+      await drained;
+    });
+  });
+
   it("a numbered append is not called a gap by a process that has not heard of the one before", async () => {
     const { store } = troubledStore(memoryStore());
     const [one, two] = [new Hub({ store }), new Hub({ store })];

@@ -60,8 +60,21 @@ export class RunError extends Error {
   }
 }
 
-/** What any thrown value says of itself, without its stack. */
+/** How much of a message is kept, in characters: some hold the whole answer of a server. */
+const MESSAGE_CHARS = 16 * 1024;
+
+/** What any thrown value says of itself, without its stack; the beginning of it, if that is long. */
 export function messageOf(error: unknown): string {
-  if (error instanceof Error) return error.message || error.name;
-  return typeof error === "string" ? error : "Unknown error";
+  const said = typeof error === "string" ? error : (saidBy(error) ?? "Unknown error");
+  return said.length > MESSAGE_CHARS ? `${said.slice(0, MESSAGE_CHARS - 1).toWellFormed()}…` : said;
+}
+
+/** Whoever made an error may have put anything into it, and getters that throw. */
+function saidBy(error: unknown): string | undefined {
+  try {
+    const said: readonly unknown[] = error instanceof Error ? [error.message, error.name] : [];
+    return said.find((each): each is string => typeof each === "string" && each !== "");
+  } catch {
+    return undefined;
+  }
 }

@@ -9,12 +9,16 @@ import {
   type StreamEvent,
   type TerminalEvent,
 } from "./events.ts";
+import { wait } from "./internal/wait.ts";
 import { exceeded, overLimit } from "./limits.ts";
-import type { Summary } from "./summary.ts";
+import { Summary } from "./summary.ts";
 import type { Writer } from "./writer.ts";
 
 /** How long an agent that was aborted may take to return before the run ends without it. */
 const GRACE_MS = 2_000;
+/** Between two tries to read a log, in ms: at first, and at most. */
+const FIRST_RETRY_MS = 20;
+const RETRY_MS = 2_000;
 
 /** Who puts agents to work: the same for all of a process. */
 export interface ExecutionHost {
@@ -57,6 +61,8 @@ export class Execution {
   #stopped: Failure | undefined;
   readonly #gaveUp = Promise.withResolvers<Outcome>();
   #messages: EventOf<"input.message">[] = [];
+  /** How many messages of the log the agent has been given. */
+  #heard = 0;
   #asked = false;
   /** Whether the agent takes messages while it works. */
   #listens = false;
@@ -72,36 +78,74 @@ export class Execution {
     this.writer = options.writer;
   }
 
-  /** Runs the agent until the run has ended, or waits. Resolves to the terminal event, or undefined. Never rejects. */
-  async run(): Promise<TerminalEvent | undefined> {
+  /** Runs the agent until the run has ended, is another's, or waits. Resolves to whether it waits. Never rejects. */
+  async run(): Promise<boolean> {
     try {
-      let log: readonly Entry[] = this.#options.resumed ? await this.writer.log.entries() : [];
+      let log: readonly Entry[] = this.#options.resumed ? await this.#read() : [];
       this.#watchTime(workedBefore(log));
       while (true) {
+        this.#heard = log.filter(({ event }) => event.type === "input.message").length;
         const outcome = await Promise.race([this.#drive(log), this.#gaveUp.promise]);
         await this.writer.flushed();
         const stopped = outcome.failure || this.#abort.signal.aborted || this.writer.closed;
         const unheard = this.#listens && this.#messages.length > 0;
         if (!stopped && (outcome.asked || unheard)) {
-          if (this.writer.summary.approvals.size > 0) return undefined;
+          if (this.writer.summary.approvals.size > 0) return true;
           // The answers, or a message, came while it was about to return.
-          log = await this.writer.log.entries();
-          const told = new Set(log.map(({ event }) => event.type === "input.message" && event.message.id));
-          this.#messages = this.#messages.filter(({ message }) => !told.has(message.id));
-          continue;
+        } else {
+          const failure = this.#abort.signal.aborted ? this.#stopped : outcome.failure;
+          if (await this.#end(failure, !stopped)) return false;
+          // A message that was taken at the same moment: nobody would hear it.
         }
-        const failure = this.#abort.signal.aborted ? this.#stopped : outcome.failure;
-        return await this.writer.end((summary) => terminalOf(summary, failure));
+        log = await this.#read();
+        const told = new Set(log.map(({ event }) => event.type === "input.message" && event.message.id));
+        this.#messages = this.#messages.filter(({ message }) => !told.has(message.id));
       }
     } catch (error) {
       // Whoever has the run now ends it.
       if (!this.writer.fenced) this.#host.onError(error, this.writer.log.run);
-      return this.writer.summary.terminal;
+      return false;
     } finally {
       clearTimeout(this.#timer);
       clearTimeout(this.#grace);
       if (!this.#abort.signal.aborted) this.#abort.abort(new DOMException("The run has ended", "AbortError"));
     }
+  }
+
+  /** The log so far. A store that cannot be read is waited for, unless the agent is to stop. */
+  async #read(): Promise<readonly Entry[]> {
+    const { log } = this.writer;
+    for (let delay = FIRST_RETRY_MS; ; delay = Math.min(delay * 2, RETRY_MS)) {
+      try {
+        return await log.entries();
+      } catch (error) {
+        if ((error instanceof RunError && !error.retry) || this.#abort.signal.aborted) throw error;
+        this.#host.onError(error, log.run);
+        await wait(delay, this.#abort.signal);
+      }
+    }
+  }
+
+  /** Ends the run. False if it is not to end, as there is a message that the agent would have taken. */
+  async #end(failure: Failure | undefined, mayGoOn: boolean): Promise<boolean> {
+    let unheard = false;
+    try {
+      await this.writer.end((summary) => {
+        unheard = mayGoOn && this.#listens && summary.messages > this.#heard && !summary.cancel;
+        if (unheard) throw new Error("There is a message");
+        return terminalOf(summary, failure);
+      });
+    } catch (error) {
+      if (unheard) return false;
+      if (this.writer.closed) throw error;
+      // What it came to cannot be kept: a cost without end, an output that is too large with all that goes with it.
+      this.#host.onError(error, this.writer.log.run);
+      const kept = { code: codeOf(error), message: messageOf(error), cost: null };
+      await this.writer.end(({ cancel }) =>
+        cancel ? { type: "run.cancelled", cost: null } : { type: "run.failed", ...kept },
+      );
+    }
+    return true;
   }
 
   /** Takes word of an event of another process that is in the log already. */
@@ -138,7 +182,7 @@ export class Execution {
     try {
       const history = await this.#host.history(this.writer);
       for await (const event of this.#options.agent.run(this.#context(entries, history))) {
-        this.#write(event);
+        this.#take(event);
         const room = this.writer.room();
         if (room) await room;
         if (this.#abort.signal.aborted) break;
@@ -147,6 +191,17 @@ export class Execution {
     } catch (error) {
       if (!this.#abort.signal.aborted) this.#host.onError(error, this.writer.log.run);
       return { asked: this.#asked, failure: { code: codeOf(error), message: messageOf(error) } };
+    }
+  }
+
+  /** Takes an event that the agent yielded. What cannot be taken stops it: it may wait for its signal before it returns. */
+  #take(event: AgentEvent): void {
+    try {
+      this.#write(event);
+    } catch (error) {
+      if (!this.#abort.signal.aborted) this.#host.onError(error, this.writer.log.run);
+      this.stop({ code: codeOf(error), message: messageOf(error) });
+      throw error;
     }
   }
 
@@ -161,15 +216,27 @@ export class Execution {
       entries,
       deps: this.#options.deps,
       limits: this.#options.limits,
-      emit: async (event) => {
-        this.#write(event);
-        await this.writer.room();
+      emit: (event) => {
+        const taken = this.#emit(event);
+        // Whoever does not wait for it must not bring the process down once the run has ended.
+        taken.catch(() => {});
+        return taken;
       },
       takeMessages: () => {
         this.#listens = true;
+        this.#heard += this.#messages.length;
         return this.#messages.splice(0);
       },
     };
+  }
+
+  async #emit(event: AgentEvent): Promise<void> {
+    if (this.#stopped) {
+      const why = this.#stopped.message;
+      throw new RunError("run_closed", `Cannot append to run "${this.writer.log.run}": ${why}`);
+    }
+    this.#write(event);
+    await this.writer.room();
   }
 
   #write(event: AgentEvent): void {
@@ -187,7 +254,7 @@ export class Execution {
     if (event.type !== "step.started") this.#spoken = true;
     if (event.type === "approval.requested") this.#asked = true;
     const over =
-      (this.writer.summary.cost ?? 0) > limits.maxCostUsd
+      this.writer.summary.knownCost > limits.maxCostUsd
         ? exceeded(`${limits.maxCostUsd} USD`)
         : overLimit(this.writer, limits);
     if (over) this.stop(over);
@@ -227,16 +294,23 @@ function terminalOf(summary: Summary, failure: Failure | undefined): TerminalEve
 
 /** An agent gives its failures codes of its own; anything else is `agent_error`. */
 function codeOf(error: unknown): string {
-  const code = typeof error === "object" && error !== null && "code" in error ? error.code : undefined;
-  return typeof code === "string" && /^[a-z][a-z0-9_]{0,63}$/.test(code) ? code : "agent_error";
+  try {
+    const code = typeof error === "object" && error !== null && "code" in error ? error.code : undefined;
+    if (typeof code === "string" && /^[a-z][a-z0-9_]{0,63}$/.test(code)) return code;
+  } catch {
+    // A getter that throws says nothing.
+  }
+  return "agent_error";
 }
 
 /** How long a run was at work, by its log, in ms: waiting for people is not work. */
 function workedBefore(entries: readonly Entry[]): number {
+  const summary = new Summary();
   let worked = 0;
-  for (const [index, entry] of entries.entries()) {
+  for (const [index, { event, at }] of entries.entries()) {
     const before = entries[index - 1];
-    if (before && entry.event.type !== "input.approval") worked += Math.max(0, entry.at - before.at);
+    if (before && !summary.waiting) worked += Math.max(0, at - before.at);
+    summary.apply(event, at);
   }
   return worked;
 }

@@ -1,7 +1,7 @@
 import { type AgentFunction, type AgentInfo, type AgentLike, type RunLimits, toAgent } from "./agent.ts";
 import { formatCursor, type Producer } from "./batch.ts";
 import { deleteRun } from "./delete-run.ts";
-import { RunError } from "./errors.ts";
+import { messageOf, RunError } from "./errors.ts";
 import type { Entry, Input, InputEvent, JsonObject, Message, StreamEvent } from "./events.ts";
 import { SCHEMA_VERSION } from "./events.ts";
 import { Execution, type ExecutionHost } from "./execution.ts";
@@ -13,7 +13,7 @@ import { type FollowOptions, Log, type Slice } from "./log.ts";
 import { type Appended, type ProducedEvent, Producers } from "./producers.ts";
 import { type Retention, Sweeper } from "./retention.ts";
 import { filterTags, fromRecord, infoFrom, type ListFilter, ownerTag, type RunInfo } from "./run-info.ts";
-import { checkId, isInput } from "./schema.ts";
+import { checkId, encodeEvent, isInput } from "./schema.ts";
 import type { RunRecord, Store, Tail } from "./store.ts";
 import { Thread, type ThreadPolicy } from "./thread.ts";
 import { isTombstone, missing } from "./tombstone.ts";
@@ -105,13 +105,17 @@ export class Hub implements AsyncDisposable {
   readonly #sweeper: Sweeper | undefined;
   /** Runs of this process that no agent was at work on when it last looked. */
   #idle: ReadonlySet<string> = new Set();
-  #stopping = false;
+  /** Runs of this process that are written by something else than an agent or a producer. */
+  readonly #held = new Set<string>();
+  /** Starts that have not been answered. */
+  readonly #starts = new Set<Promise<unknown>>();
+  readonly #stop = new AbortController();
 
   constructor(options: HubOptions) {
     const { leaseMs = LEASE_MS } = options;
     this.store = options.store;
     this.#options = options;
-    this.#limits = { ...defaultLimits, ...options.limits };
+    this.#limits = limitsFrom(defaultLimits, options.limits);
     this.#writing = {
       holder: this.holder,
       before: options.before,
@@ -150,7 +154,7 @@ export class Hub implements AsyncDisposable {
     const agents = (options.agents ?? []).map((agent) => toAgent(agent));
     for (const { name } of agents) checkId(name, "agent name");
     this.#agents = new Map(agents.map((agent) => [agent.name, agent]));
-    this.#limitsOf = new Map(agents.map((agent) => [agent, { ...this.#limits, ...agent.limits }]));
+    this.#limitsOf = new Map(agents.map((agent) => [agent, limitsFrom(this.#limits, agent.limits)]));
     if (this.#agents.size < agents.length) throw new TypeError("Cannot make a hub: two agents have one name");
   }
 
@@ -169,7 +173,13 @@ export class Hub implements AsyncDisposable {
   }
 
   get stopping(): boolean {
-    return this.#stopping;
+    return this.#stop.signal.aborted;
+  }
+
+  /** @internal Keeps a run that something else writes here from being taken for one that was left. */
+  hold(id: string): Disposable {
+    this.#held.add(id);
+    return { [Symbol.dispose]: () => void this.#held.delete(id) };
   }
 
   /**
@@ -178,7 +188,17 @@ export class Hub implements AsyncDisposable {
    * `agent_not_found`, `invalid_request`, `invalid_id`, `thread_busy`, `stopping`.
    */
   async start(options: StartOptions): Promise<{ readonly run: Run; readonly created: boolean }> {
-    if (this.#stopping) throw new RunError("stopping", "Cannot start a run: the server is stopping");
+    const starting = this.#start(options);
+    this.#starts.add(starting);
+    try {
+      return await starting;
+    } finally {
+      this.#starts.delete(starting);
+    }
+  }
+
+  async #start(options: StartOptions): Promise<{ readonly run: Run; readonly created: boolean }> {
+    this.#checkOpen();
     const agent = this.#agentFor(options.agent);
     const { input, history, thread, tags, metadata, leaseMs } = options;
     if (!isInput(input)) {
@@ -204,9 +224,14 @@ export class Hub implements AsyncDisposable {
     const run = this.run(id);
     if (options.id !== undefined && (await this.#startedBefore(id, fingerprint)))
       return { run, created: false };
-    if (thread !== undefined) await this.#claim(thread, id, options.whileBusy ?? "reject");
+    const started = { type: "run.started", v: SCHEMA_VERSION, ...asked, fingerprint } as const;
+    if (thread !== undefined) {
+      // What is refused must not take a turn.
+      encodeEvent(started);
+      await this.#claim(thread, id, options.whileBusy ?? "reject");
+    }
     const writer = this.#writer(id);
-    const created = await writer.begin({ type: "run.started", v: SCHEMA_VERSION, ...asked, fingerprint });
+    const created = await writer.begin(started);
     if (!created) {
       await this.#startedBefore(id, fingerprint);
       return { run, created: false };
@@ -260,8 +285,12 @@ export class Hub implements AsyncDisposable {
   /** @internal */
   async send(id: string, event: InputEvent): Promise<{ readonly cursor: string }> {
     const live = this.#executions.get(id);
-    if (this.#stopping && !live)
+    if (this.stopping && !live)
       throw new RunError("stopping", `Cannot send to run "${id}": the server is stopping`);
+    if (event.type === "input.cancel") {
+      await this.cancel(id, event);
+      return { cursor: formatCursor(await this.store.tail(id)) };
+    }
     const writer = live?.execution.writer ?? (await this.#open(id));
     const { tail } = await this.#append(writer, event);
     const cursor = formatCursor(tail);
@@ -287,9 +316,9 @@ export class Hub implements AsyncDisposable {
   async cancel(id: string, event: Extract<InputEvent, { type: "input.cancel" }>): Promise<void> {
     const live = this.#executions.get(id);
     const writer = live?.execution.writer ?? (await this.#open(id));
-    if (writer.summary.terminal || writer.summary.cancel) return;
+    if (writer.summary.terminal) return;
     try {
-      await writer.append([event]);
+      if (!writer.summary.cancel) await writer.append([event]);
     } catch (error) {
       // It ended at the same moment.
       if (writer.summary.terminal) return;
@@ -300,15 +329,16 @@ export class Hub implements AsyncDisposable {
     if (working) working.execution.stop();
     else if (writer.summary.waiting) await this.#endCancelled(writer);
     else {
-      void wait(CANCEL_MS)
-        .then(() => this.#endCancelled(writer))
+      const { signal } = this.#stop;
+      void wait(CANCEL_MS, signal)
+        .then(() => (signal.aborted ? undefined : this.#endCancelled(writer)))
         .catch((error) => this.#report(error, id));
     }
   }
 
   /** @internal */
   append(id: string, events: readonly ProducedEvent[], producer?: Producer): Promise<Appended> {
-    if (!this.#stopping) return this.#producers.append(id, events, producer);
+    if (!this.stopping) return this.#producers.append(id, events, producer);
     throw new RunError("stopping", `Cannot append to run "${id}": the server is stopping`);
   }
 
@@ -338,13 +368,15 @@ export class Hub implements AsyncDisposable {
    * stay open.
    */
   async drain(ms = 10_000): Promise<void> {
-    this.#stopping = true;
+    this.#stop.abort();
     const swept = this.#sweeper?.stop();
     this.#producers.releaseAll();
+    const begun = () => Promise.allSettled(this.#starts);
     const all = () => Promise.all([...this.#executions.values()].map(({ done }) => done));
     const patience = new AbortController();
-    await Promise.race([all(), wait(ms, patience.signal)]);
+    await Promise.race([begun().then(all), wait(ms, patience.signal)]);
     patience.abort();
+    await begun();
     const stopped = { code: "server_stopped", message: "The server stopped before the run ended" };
     for (const { execution } of this.#executions.values()) {
       const { started } = execution.writer.summary;
@@ -358,6 +390,11 @@ export class Hub implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.drain(0);
+  }
+
+  /** Throws once the server stops. */
+  #checkOpen(): void {
+    if (this.stopping) throw new RunError("stopping", "Cannot start a run: the server is stopping");
   }
 
   #agentFor(name: string | null | undefined): AgentLike | undefined {
@@ -390,9 +427,16 @@ export class Hub implements AsyncDisposable {
         // One that was deleted is not about to start.
         return (await missing(this.store, run)).code === "run_deleted" ? false : undefined;
       },
-      ended: (run) => this.run(run).ended(),
+      ended: (run) => this.#ended(run),
+      checkOpen: () => this.#checkOpen(),
       cancel: (run, reason) => this.run(run).cancel({ reason }),
     });
+  }
+
+  /** Resolves once a run has ended, or this process stops. */
+  async #ended(id: string): Promise<void> {
+    const { signal } = this.#stop;
+    for await (const _ of this.follow(id, { after: await this.store.tail(id), signal }));
   }
 
   #writer(id: string): Writer {
@@ -421,12 +465,12 @@ export class Hub implements AsyncDisposable {
     });
     if (writer.summary.cancel) execution.stop();
     const watch = writer.watch();
-    const done = execution.run().then((terminal) => {
+    const done = execution.run().then((waits) => {
       watch[Symbol.dispose]();
       this.#executions.delete(id);
-      if (terminal || writer.closed) this.#deps.delete(id);
       // The last answer may have come while it was stopping to wait.
-      else this.#goOn(writer);
+      if (waits) this.#goOn(writer);
+      else this.#deps.delete(id);
     });
     this.#executions.set(id, { execution, done });
   }
@@ -441,7 +485,7 @@ export class Hub implements AsyncDisposable {
     const { summary, log } = writer;
     const agent = this.#agents.get(summary.started?.agent ?? "");
     if (summary.terminal || summary.approvals.size > 0 || !agent) return;
-    if (!this.#stopping && !this.#executions.has(log.run)) this.#execute(writer, agent, true);
+    if (!this.stopping && !this.#executions.has(log.run)) this.#execute(writer, agent, true);
   }
 
   async #endCancelled(writer: Writer): Promise<void> {
@@ -452,24 +496,39 @@ export class Hub implements AsyncDisposable {
 
   /** Looks at the runs with a tag, and ends those whose owner is dead. */
   async #endDead(tag: string): Promise<void> {
+    await this.#lookAt(tag, async (record) => {
+      const { info, owner } = fromRecord(record);
+      if (!this.#lease.isDead(owner)) return;
+      // A producer elsewhere outlives this process: its lease begins anew.
+      if (info.agent === null) return this.#correct(await this.#producers.watch(info.run));
+      const writer = await this.#open(info.run);
+      // Another process may have taken it over since it was listed.
+      const isLost = () => this.#lease.isDead(writer.owner);
+      if (isLost()) await this.#endLost(writer, isLost);
+    });
+  }
+
+  /**
+   * Does something with each run of a tag. One that cannot be read does not keep it from the others. Where other
+   * processes write it rejects if trying again may help, after all of them.
+   */
+  async #lookAt(tag: string, look: (record: RunRecord) => Promise<void>): Promise<void> {
+    let trouble: unknown;
     let before: RunRecord | undefined;
     while (true) {
       const records = await this.store.list({ tag, limit: 100, ...(before && { before }) });
       for (const record of records) {
-        const { info, owner } = fromRecord(record);
-        if (!this.#lease.isDead(owner)) continue;
-        // A producer elsewhere outlives this process: its lease begins anew.
-        if (info.agent === null) await this.#correct(await this.#producers.watch(info.run));
-        else {
-          const writer = await this.#open(info.run);
-          // Another process may have taken it over since it was listed.
-          const isLost = () => this.#lease.isDead(writer.owner);
-          if (isLost()) await this.#endLost(writer, isLost);
+        try {
+          await look(record);
+        } catch (error) {
+          this.#report(error, record.run);
+          if (error instanceof RunError && error.retry) trouble ??= error;
         }
       }
       before = records.at(-1);
-      if (records.length < 100) return;
+      if (records.length < 100) break;
     }
+    if (trouble !== undefined && this.store.shared) throw trouble;
   }
 
   /**
@@ -478,20 +537,13 @@ export class Hub implements AsyncDisposable {
    */
   async #endIdle(): Promise<void> {
     const idle = new Set<string>();
-    let before: RunRecord | undefined;
-    while (true) {
-      const tag = ownerTag(this.holder);
-      const records = await this.store.list({ tag, limit: 100, ...(before && { before }) });
-      for (const record of records) {
-        if (this.#executions.has(record.run)) continue;
-        if (fromRecord(record).info.agent === null)
-          await this.#correct(await this.#producers.watch(record.run));
-        else if (this.#idle.has(record.run)) await this.#endLost(await this.#open(record.run));
-        else idle.add(record.run);
-      }
-      before = records.at(-1);
-      if (records.length < 100) break;
-    }
+    await this.#lookAt(ownerTag(this.holder), async (record) => {
+      const { run } = record;
+      if (this.#executions.has(run) || this.#held.has(run)) return;
+      if (fromRecord(record).info.agent === null) await this.#correct(await this.#producers.watch(run));
+      else if (this.#idle.has(run)) await this.#endLost(await this.#open(run));
+      else idle.add(run);
+    });
     this.#idle = idle;
   }
 
@@ -518,11 +570,12 @@ export class Hub implements AsyncDisposable {
 
   async #endOrGoOn(writer: Writer, isLost: () => boolean): Promise<void> {
     const { terminal, waiting, cancel, started, resumes } = writer.summary;
-    if (terminal || waiting) return;
+    if (terminal) return;
     if (cancel) return this.#endCancelled(writer);
+    if (waiting) return;
     if (started?.onProducerLost === "resume") {
       // Who stops leaves it to those that stay.
-      if (this.#stopping) return;
+      if (this.stopping) return;
       const agent = this.#agents.get(started.agent ?? "");
       if (agent && resumes < MAX_RESUMES) {
         writer.owner = this.holder;
@@ -554,8 +607,19 @@ export class Hub implements AsyncDisposable {
   }
 
   #report(error: unknown, run: string): void {
-    this.#options.onError?.(error, run);
+    try {
+      this.#options.onError?.(error, run);
+    } catch (other) {
+      // What is told of a trouble must not be another one: a run would be left without an end.
+      process.emitWarning(`onError threw: ${messageOf(other)}`, "RunlogWarning");
+    }
   }
+}
+
+/** Limits with others put over them, as far as those are set. */
+function limitsFrom(limits: RunLimits, others: Partial<RunLimits> = {}): RunLimits {
+  const set = Object.entries(others).filter(([, limit]) => limit !== undefined);
+  return { ...limits, ...Object.fromEntries(set) };
 }
 
 const logLost = { code: "log_lost", message: "The store lost a part of the log" };

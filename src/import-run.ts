@@ -33,6 +33,8 @@ export async function importRun(
   }));
   const lines = batches.map(({ events }) => events.map((event) => encodeEvent(event)));
   const { store, holder } = hub;
+  // By its record it is a run of this hub that nobody is at work on.
+  using _ = hub.hold(id);
   const summary = new Summary();
   let tail = EMPTY;
   let bytes = 0;

@@ -79,4 +79,16 @@ describe("cutOutput", () => {
     expect(Buffer.byteLength(output as string)).toBeLessThanOrEqual(MAX_OUTPUT_BYTES);
     expect(large.startsWith(output as string)).toBe(true);
   });
+
+  it("[F8] counts what escapes take: what is cut fits into an event, whatever it holds", () => {
+    for (const unit of ["\0", "\u0007x", '"', "😀"]) {
+      const { output, truncated } = cutOutput(unit.repeat(MAX_OUTPUT_BYTES));
+      expect(truncated).toEqual({ bytes: MAX_OUTPUT_BYTES * Buffer.byteLength(unit) });
+      const bytes = Buffer.byteLength(JSON.stringify(output));
+      expect(bytes).toBeLessThanOrEqual(MAX_OUTPUT_BYTES + 2);
+      expect(bytes).toBeGreaterThan(MAX_OUTPUT_BYTES / 2);
+      expect((output as string).isWellFormed()).toBe(true);
+    }
+    expect(cutOutput("\0".repeat(MAX_OUTPUT_BYTES / 2))).toMatchObject({ truncated: {} });
+  });
 });

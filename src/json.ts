@@ -97,10 +97,18 @@ export const MAX_OUTPUT_BYTES = 256 * 1024;
 /** A tool's output as it is kept: whole, or the beginning of its JSON as a string and its true size. */
 export function cutOutput(output: Json): { output: Json; truncated?: { bytes: number } } {
   const text = typeof output === "string" ? output : JSON.stringify(output);
-  if (text.length <= MAX_OUTPUT_BYTES / 3) return { output };
-  const bytes = Buffer.byteLength(text);
-  if (bytes <= MAX_OUTPUT_BYTES) return { output };
-  const cut = Buffer.from(text).subarray(0, MAX_OUTPUT_BYTES).toString("utf8");
-  // The cut may fall inside a character, which then reads as U+FFFD.
-  return { output: cut.replace(/\uFFFD$/, ""), truncated: { bytes } };
+  // In JSON no UTF-16 unit is longer than an escape.
+  if (text.length <= MAX_OUTPUT_BYTES / "\\u0000".length) return { output };
+  const whole = typeof output === "string" ? escapedBytes(text) : Buffer.byteLength(text);
+  if (whole <= MAX_OUTPUT_BYTES) return { output };
+  let cut = text;
+  for (let bytes = escapedBytes(cut); bytes > MAX_OUTPUT_BYTES; bytes = escapedBytes(cut))
+    cut = cut.slice(0, Math.floor((cut.length * MAX_OUTPUT_BYTES) / bytes));
+  // The cut may fall inside a character.
+  return { output: cut.replace(/[\ud800-\udbff]$/, ""), truncated: { bytes: Buffer.byteLength(text) } };
+}
+
+/** How long a string is between the quotes of its JSON. */
+function escapedBytes(text: string): number {
+  return Buffer.byteLength(JSON.stringify(text)) - 2;
 }

@@ -23,9 +23,9 @@ export function exceeded(limit: string): Exceeded {
 
 /** Whether a log has come to its size. The events that close it still fit: the figure is a limit on who writes it. */
 export function overLimit(
-  { tail, size }: Writer,
+  { count, size }: Writer,
   { maxEvents, maxBytes }: Pick<RunLimits, "maxEvents" | "maxBytes">,
 ): Exceeded | undefined {
-  if (tail.seq >= maxEvents) return exceeded(`${maxEvents} events`);
+  if (count >= maxEvents) return exceeded(`${maxEvents} events`);
   return size >= maxBytes ? exceeded(`${maxBytes} bytes`) : undefined;
 }

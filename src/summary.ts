@@ -31,6 +31,10 @@ export class Summary {
   usage: Usage | undefined;
   /** USD; null once a part of it is unknown. */
   cost: number | null = 0;
+  /** USD; what is not known counts as 0. */
+  knownCost = 0;
+  /** How many messages came while the run was open. */
+  messages = 0;
   /** The last complete `output.delta`. */
   output: EventOf<"output.delta">["value"] | undefined;
   startedAt = 0;
@@ -45,6 +49,10 @@ export class Summary {
   #calls: Open<EventOf<"tool.started" | "tool.called">> = NONE;
   /** Approvals without an answer, by id. */
   approvals: Open<EventOf<"approval.requested">> = NONE;
+  /** Those that were asked for in a step that is under way: with the step they are withdrawn. */
+  #unsettled: ReadonlyMap<string, true> = NONE;
+  /** Whether the run's own agent counts steps: then those of agents inside it are theirs alone. */
+  #countsSteps = false;
   #answered: ReadonlyMap<string, true> = NONE;
   #statuses: ReadonlyMap<string, AgentStatus> = NONE;
 
@@ -55,6 +63,8 @@ export class Summary {
     copy.#blocks = this.#blocks;
     copy.#calls = this.#calls;
     copy.#answered = this.#answered;
+    copy.#unsettled = this.#unsettled;
+    copy.#countsSteps = this.#countsSteps;
     copy.#statuses = this.#statuses;
     copy.#resumedFrom = this.#resumedFrom;
     return copy;
@@ -72,8 +82,8 @@ export class Summary {
 
   /** The step that another process begins with: the one that is open, else the next. */
   get nextStep(): number {
-    const open = this.#steps.values().map(({ step }) => step);
-    return this.#steps.size > 0 ? Math.min(...open) : this.step + 1;
+    const open = [...this.#steps.values()].filter((step) => !this.#countsSteps || originOf(step) === "");
+    return open.length > 0 ? Math.min(...open.map(({ step }) => step)) : this.step + 1;
   }
 
   /** Takes one more event. Returns whether what lists show has changed. */
@@ -93,20 +103,25 @@ export class Summary {
         // What the attempt had said is withdrawn; of an agent inside another only its own.
         this.#blocks = ofOthers(this.#blocks, event);
         this.#calls = ofOthers(this.#calls, event);
-        return false;
+        this.approvals = ofOthers(this.approvals, event);
+        return true;
       case "run.resumed":
         if (this.#steps.size > 0) {
           this.#blocks = this.#calls = this.#steps = NONE;
+          for (const id of this.#unsettled.keys()) this.approvals = without(this.approvals, id);
+          this.#unsettled = NONE;
         }
         this.resumes = event.fromStep === this.#resumedFrom ? this.resumes + 1 : 1;
         this.#resumedFrom = event.fromStep;
         return true;
       case "step.started":
-        this.step = event.step;
+        this.#countsSteps ||= originOf(event) === "";
+        if (!this.#countsSteps || originOf(event) === "") this.step = event.step;
         this.#steps = put(this.#steps, `${event.step} ${originOf(event)}`, event);
         return true;
       case "step.finished":
         this.#steps = without(this.#steps, `${event.step} ${originOf(event)}`);
+        if (this.#steps.size === 0) this.#unsettled = NONE;
         // A step that was cut off before its provider told anything leaves what is known as it is.
         if (event.usage === null && event.finishReason === "interrupted") {
           if (!this.usage) this.cost = null;
@@ -114,6 +129,7 @@ export class Summary {
         }
         this.usage = addUsage(this.usage, event.usage ?? undefined);
         this.cost = this.cost === null || event.cost === null ? null : this.cost + event.cost;
+        this.knownCost += event.cost ?? 0;
         return true;
       case "text.started":
       case "reasoning.started":
@@ -133,6 +149,7 @@ export class Summary {
         return false;
       case "approval.requested":
         this.approvals = put(this.approvals, event.approvalId, event);
+        if (this.#steps.size > 0) this.#unsettled = put(this.#unsettled, event.approvalId, true);
         return true;
       case "input.approval":
         this.#answered = put(this.#answered, event.approvalId, true);
@@ -141,6 +158,9 @@ export class Summary {
         return true;
       case "input.cancel":
         this.cancel ??= event;
+        return false;
+      case "input.message":
+        this.messages++;
         return false;
       case "output.delta":
         if (event.complete) this.output = event.value;

@@ -1,6 +1,7 @@
 import { openBatch, sealBatch } from "./batch.ts";
 import { RunError } from "./errors.ts";
 import type { Message } from "./events.ts";
+import { sleep } from "./internal/wait.ts";
 import { Log } from "./log.ts";
 import { toMessages } from "./messages.ts";
 import type { Store } from "./store.ts";
@@ -10,6 +11,8 @@ export type ThreadPolicy = "reject" | "queue" | "replace";
 
 /** A turn whose run has no log yet is about to start; after this long its process died in between. */
 const STARTING_MS = 30_000;
+/** How often is looked whether it has. */
+const LOOK_MS = 50;
 
 interface Turn {
   readonly type: "thread.turn";
@@ -76,6 +79,8 @@ export class Thread {
       isOpen(run: string): Promise<boolean | undefined>;
       ended(run: string): Promise<unknown>;
       cancel(run: string, reason: string): Promise<unknown>;
+      /** Throws once the server stops. */
+      checkOpen(): void;
     },
   ): Promise<void> {
     const line = JSON.stringify({ type: "thread.turn", run } satisfies Turn);
@@ -88,14 +93,20 @@ export class Thread {
         const open = await hub.isOpen(previous);
         const starting = open === undefined && Date.now() - last.at < STARTING_MS;
         if (open || starting) {
-          if (policy === "reject" || starting) {
+          if (policy === "reject") {
             throw new RunError(
               "thread_busy",
               `Cannot start a run in thread "${this.#id}": run "${previous}" has not ended`,
             );
           }
+          if (starting) {
+            await sleep(LOOK_MS);
+            hub.checkOpen();
+            continue;
+          }
           if (policy === "replace") await hub.cancel(previous, "Replaced by another message");
           await hub.ended(previous);
+          hub.checkOpen();
           continue;
         }
       }

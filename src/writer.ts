@@ -86,6 +86,8 @@ export class Writer {
   /** The last batch that was given to the store. */
   #sent: Batch | undefined;
   #closed: RunError | undefined;
+  /** Whether the end is on its way: what is open then is closed by it, so that nothing may be opened any more. */
+  #ending = false;
   /** Commits happen one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
   #flight: Promise<void> | undefined;
@@ -100,9 +102,14 @@ export class Writer {
     return this.#tail;
   }
 
-  /** Characters in the log, about its bytes. */
+  /** Characters in the log and in what waits for its commit: about its bytes. */
   get size(): number {
-    return this.#bytes;
+    return this.#bytes + this.#pendingBytes;
+  }
+
+  /** Entries in the log, and those that wait for their commit. */
+  get count(): number {
+    return this.#tail.seq + this.#pending.length;
   }
 
   /** Why nothing more is accepted, once that is so. */
@@ -143,15 +150,17 @@ export class Writer {
   write(given: StreamEvent): void {
     const event = this.#admit(given);
     parseEvent(event);
+    if (this.#closed) throw this.#closed;
+    if (this.#ending)
+      throw new RunError("run_closed", `Cannot append to run "${this.log.run}": it is ending`);
     // A delta is encoded with its batch: until then it may grow.
-    if (isDelta(event) && event.text.length < MERGED_CHARS) {
-      if (this.#closed) throw this.#closed;
-      this.#pushDelta(event);
-    } else {
-      const line = this.#encode(event);
+    if (isDelta(event) && sizeOf(event) < MERGED_CHARS) this.#pushDelta(event);
+    else {
+      this.summary.check(event);
+      const line = encodeEvent(event);
       if (event.type === "step.retried") this.#halves?.clear();
-      else if (event.type === "text.finished" || event.type === "reasoning.finished")
-        this.#pushHalf(event.id);
+      else if ("id" in event && typeof event.id === "string") this.#pushHalf(event.id);
+      else if ("callId" in event) this.#pushHalf(event.callId);
       if (this.summary.apply(event, Date.now())) this.#recordChanged = true;
       this.#push(line);
     }
@@ -246,11 +255,14 @@ export class Writer {
   async end(decide: Decide): Promise<TerminalEvent> {
     await this.#flight;
     return this.#exclusive(async () => {
+      this.#ending = true;
       try {
         if (!this.summary.terminal)
           await this.#batch([...(this.#halves?.values() ?? [])], { decide, patient: true });
       } catch (error) {
         if (!this.summary.terminal) throw error;
+      } finally {
+        this.#ending = false;
       }
       return this.summary.terminal!;
     });
@@ -288,13 +300,14 @@ export class Writer {
       let changed = pending.recordChanged;
       events = [];
       const lines = [...pending.lines];
-      const add = (event: StreamEvent) => {
+      const add = (given: StreamEvent) => {
+        const event = this.#admit(given);
         next.check(event);
         lines.push(encodeEvent(event));
         events.push(event);
         if (next.apply(event, at)) changed = true;
       };
-      for (const event of make(next)) add(this.#admit(event));
+      for (const event of make(next)) add(event);
       if (decide) {
         const terminal = decide(next);
         for (const event of [...next.close(whyOf(terminal)), terminal]) add(event);
@@ -324,8 +337,9 @@ export class Writer {
   }
 
   /** Opens an empty log with its first event. False if there is a log already. */
-  begin(started: StreamEvent): Promise<boolean> {
+  begin(given: StreamEvent): Promise<boolean> {
     return this.#exclusive(async () => {
+      const started = this.#admit(given);
       const draft = (at: number): Draft => {
         if (this.#tail.seq > 0)
           throw new RunError("run_exists", `Cannot start run "${this.log.run}": it exists`);
@@ -351,12 +365,6 @@ export class Writer {
     return truncated ? { ...admitted, output, truncated } : admitted;
   }
 
-  #encode(event: StreamEvent): string {
-    if (this.#closed) throw this.#closed;
-    this.summary.check(event);
-    return encodeEvent(event);
-  }
-
   #pushDelta(event: Delta): void {
     const key = "id" in event ? event.id : event.callId;
     let text = event.text;
@@ -375,7 +383,10 @@ export class Writer {
     if (typeof waiting === "object" && continues(waiting, event) && waiting.text.length < MERGED_CHARS) {
       this.#pending[this.#pending.length - 1] = { ...waiting, text: waiting.text + text };
       this.#pendingBytes += text.length;
-    } else this.#push(text === event.text ? event : { ...event, text });
+    } else {
+      // A copy: whoever made the event may use it again.
+      this.#push({ ...event, text });
+    }
   }
 
   /** The first half of a character of which the second never came: kept as it is. */
@@ -572,6 +583,12 @@ export class Writer {
     this.#turn = result;
     return result;
   }
+}
+
+/** About how long the line of a delta is. */
+function sizeOf(delta: Delta): number {
+  const id = "id" in delta ? delta.id : delta.callId;
+  return delta.text.length + id.length + (delta.agent?.length ?? 0) + (delta.parent?.length ?? 0);
 }
 
 function refused(run: string, producer: string): string {

@@ -1,5 +1,5 @@
 import type { RunContext } from "../agent.ts";
-import type { EventOf, Json, Message, StreamEvent } from "../events.ts";
+import type { EventOf, Json, Message, Origin, StreamEvent } from "../events.ts";
 import { toMessages } from "../messages.ts";
 import type { CallEnd, ToolCall } from "./calls.ts";
 import type { ProviderApproval } from "./model-messages.ts";
@@ -68,7 +68,8 @@ export class Recall {
       // A call that was refused before it was made has no duration; one that its process left open neither.
       const { end } = call;
       const never = end?.type === "tool.failed" && end.durationMs === undefined && end.code !== "interrupted";
-      return !never && (call.approvalId === undefined || call.approval?.approved === true);
+      // What people are asked about is made once its step has been finished, and that of this one never was.
+      return !never && call.approvalId === undefined;
     });
   }
 
@@ -105,9 +106,13 @@ export class Recall {
   finish(step: EventOf<"step.finished">): void {
     this.step = step.step;
     this.tries = 0;
-    this.totalTokens += step.usage ? step.usage.inputTokens + step.usage.outputTokens : 0;
-    this.knownCost += step.cost ?? 0;
-    this.costUnknown ||= step.cost === null;
+    this.#add(step);
+  }
+
+  #add({ usage, cost }: EventOf<"step.finished">): void {
+    this.totalTokens += usage ? usage.inputTokens + usage.outputTokens : 0;
+    this.knownCost += cost ?? 0;
+    this.costUnknown ||= cost === null;
   }
 
   #unanswered(): readonly KnownCall[] {
@@ -117,18 +122,23 @@ export class Recall {
   #apply(event: StreamEvent): void {
     switch (event.type) {
       case "step.started":
-        this.tries += 1;
+        if (isOwn(event)) this.tries += 1;
         break;
       case "step.retried":
+        if (!isOwn(event)) break;
         this.tries += 1;
         this.#withdraw("retried");
         break;
-      case "run.resumed":
+      case "run.resumed": {
+        // While an answer is missing no call is made: then the process that asked is not gone, another was given the answer.
+        const waited = this.waiting;
         this.#withdraw("resumed");
-        for (const call of this.#unanswered()) if (call.approval) call.doubtful = true;
+        if (!waited) for (const call of this.#unanswered()) if (call.approval) call.doubtful = true;
         break;
+      }
       case "step.finished":
-        this.finish(event);
+        if (isOwn(event)) this.finish(event);
+        else this.#add(event);
         break;
       case "tool.started":
         this.callIds.add(event.callId);
@@ -183,6 +193,11 @@ function goOn({ entries, history }: RunContext): Message[] {
   // A history that came with the question is in the log; that of a thread is in the logs before.
   const told = first?.event.type === "run.started" && first.event.history !== undefined;
   return [...(told ? [] : history), ...toMessages(entries)];
+}
+
+/** Whether an event is of the agent itself: agents inside a tool count their steps on their own. */
+function isOwn({ agent, parent }: Origin): boolean {
+  return agent === undefined && parent === undefined;
 }
 
 function isByProvider(metadata: Json | undefined): boolean {

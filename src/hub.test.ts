@@ -3,12 +3,14 @@ import type { AgentFunction, AgentLike, AgentStream, RunContext } from "./agent.
 import { sealBatch } from "./batch.ts";
 import type { StreamEvent } from "./events.ts";
 import { createHub, type Hub, type HubOptions, type Run } from "./hub.ts";
-import { EMPTY } from "./log.ts";
+import { EMPTY, Log } from "./log.ts";
 import { finalText, toMessages } from "./messages.ts";
 import { encodeEvent } from "./schema.ts";
 import type { Store } from "./store.ts";
 import { memoryStore } from "./stores/memory.ts";
 import { faultyStore } from "./testing/faulty-store.ts";
+import { over } from "./testing/over.ts";
+import { Writer } from "./writer.ts";
 
 /** Says back what it is asked. */
 async function* echo({ input, history }: RunContext): AgentStream {
@@ -164,6 +166,44 @@ describe("Hub.start", () => {
     const { run } = await hub.start({ input: "my secret" });
     await run.ended();
     expect(finalText(toMessages(await run.log.entries()))).toBe("0:my ***");
+  });
+
+  it("gives that hook the question, what closes the run and its end too", async () => {
+    const before = (event: StreamEvent): StreamEvent =>
+      JSON.parse(JSON.stringify(event).replaceAll("secret", "***"));
+    const hub = await hubWith(
+      [
+        async function* breaks(): AgentStream {
+          yield { type: "tool.called", callId: "c", name: "tell", input: {} };
+          throw new Error("my secret");
+        },
+      ],
+      { before },
+    );
+    const { run } = await hub.start({ input: "my secret" });
+    await run.ended();
+    const log = JSON.stringify((await run.log.entries()).map(({ event }) => event));
+    expect(log.match(/my [a-z*]+/g)).toEqual(["my ***", "my ***", "my ***"]);
+  });
+
+  it("goes on where what it tells of a trouble to throws", async () => {
+    const warned = new Promise<Error>((resolve) => process.once("warning", resolve));
+    const hub = await hubWith(
+      [
+        async function* breaks(): AgentStream {
+          yield { type: "custom", name: "app.x", data: null };
+          throw new Error("broken");
+        },
+      ],
+      {
+        onError: () => {
+          throw new Error("The logger is broken");
+        },
+      },
+    );
+    const { run } = await hub.start({ input: "x" });
+    expect(await run.ended()).toMatchObject({ status: "failed" });
+    expect((await warned).message).toBe("onError threw: The logger is broken");
   });
 });
 
@@ -344,7 +384,44 @@ describe("Hub.cancel", () => {
   });
 });
 
+describe("Hub.cancel, of a run that waits", () => {
+  it("[F78] ends it also where the wish to cancel is in its log already", async () => {
+    const store = memoryStore();
+    const first = await createHub({ store, agents: [careful] });
+    const { run } = await first.start({ input: "Pay" });
+    await isWaiting(run);
+    await first.drain(0);
+    // Its process died between the two.
+    const writer = new Writer(new Log(store, run.id), { holder: "dead" });
+    await writer.load();
+    await writer.append([{ type: "input.cancel" }]);
+    const hub = await hubWith([careful], { store });
+    await hub.run(run.id).cancel();
+    expect(await hub.run(run.id).info()).toMatchObject({ status: "cancelled" });
+  });
+
+  it("[F78] ends it when the wish is sent as an event", async () => {
+    const hub = await hubWith([careful]);
+    const { run } = await hub.start({ input: "Pay" });
+    await isWaiting(run);
+    await run.send({ type: "input.cancel" });
+    expect(await run.ended()).toMatchObject({ status: "cancelled" });
+  });
+});
+
 describe("Hub.drain", () => {
+  it("[F89] refuses a start that waits for its turn, and no agent begins after it", async () => {
+    const hub = await hubWith([endless]);
+    await hub.start({ input: "x", thread: "t" });
+    const queued = hub.start({ input: "y", thread: "t", whileBusy: "queue" });
+    const refused = expect(queued).rejects.toMatchObject({ code: "stopping" });
+    const late = hub.start({ input: "z" });
+    await hub.drain(0);
+    await refused;
+    expect(await (await late).run.info()).toMatchObject({ error: { code: "server_stopped" } });
+    expect(hub.live).toBe(0);
+  });
+
   it("[F89] takes no new run, lets those at work end, then stops them; waiting runs stay", async () => {
     const store = memoryStore();
     const hub = await hubWith([endless, careful], { store });
@@ -400,6 +477,19 @@ describe("Hub.recover", () => {
     expect(await hub.run("asked-to-stop").info()).toMatchObject({ status: "cancelled" });
   });
 
+  it("[F96] ends the others where one of them cannot be read, and says so", async () => {
+    const store = memoryStore();
+    for (const run of ["one", "broken", "two"]) await orphan(store, run);
+    const read: Store["read"] = async (run, ...asked) => {
+      if (run === "broken") throw new Error("Its log is damaged");
+      return store.read(run, ...asked);
+    };
+    const onError = vi.fn();
+    const hub = await hubWith([echo], { store: over(store, { read }), onError });
+    for (const run of ["one", "two"]) expect(await hub.run(run).info()).toMatchObject({ status: "failed" });
+    expect(onError.mock.calls).toMatchObject([[{ message: "Its log is damaged" }, "broken"]]);
+  });
+
   it("[F96] leaves alone what another process of the store is at work on", async () => {
     const store = memoryStore();
     const owner = await hubWith([endless], { store });
@@ -428,6 +518,24 @@ describe("threads", () => {
     const { run: fourth } = await hub.start({ agent: "echo", input: "w", thread: "t", whileBusy: "replace" });
     expect(await third.info()).toMatchObject({ status: "cancelled" });
     expect(await fourth.ended()).toMatchObject({ status: "finished", thread: "t" });
+  });
+
+  it.each(["queue", "replace"] as const)(
+    "[F88] of two at the same moment takes both: %s",
+    async (whileBusy) => {
+      const hub = await hubWith([echo]);
+      const starts = ["x", "y"].map((input) => hub.start({ input, thread: "t", whileBusy }));
+      for (const { run } of await Promise.all(starts))
+        expect(await run.ended()).toMatchObject({ thread: "t" });
+    },
+  );
+
+  it("[F88] gives no turn to what cannot be started", async () => {
+    const hub = await hubWith([echo]);
+    const large = hub.start({ input: "x".repeat(2_000_000), thread: "t" });
+    await expect(large).rejects.toMatchObject({ code: "too_large" });
+    const { run } = await hub.start({ input: "x", thread: "t" });
+    expect(await run.ended()).toMatchObject({ status: "finished" });
   });
 
   it("[F41] gives a run what was said before it in its thread, and each message once", async () => {

@@ -56,7 +56,42 @@ describe("Summary", () => {
   });
 });
 
+describe("Summary, of an attempt that is withdrawn", () => {
+  const asked = event.approvalRequested({ approvalId: "a", callId: "c", name: "pay", input: {} });
+  const open = [event.stepStarted({ step: 1 }), asked];
+
+  it("[F12] waits no more for what was asked in it, whether it is tried again or taken over", () => {
+    for (const withdrawn of [
+      event.stepRetried({ step: 1, attempt: 2, code: "overloaded", message: "no" }),
+      { type: "run.resumed", fromStep: 1 } as const,
+    ]) {
+      const summary = summaryOf(...open, withdrawn);
+      expect(summary.approvals.size).toBe(0);
+      summary.apply(event.stepFinished({ step: 1, ...done }), 0);
+      expect(summary.waiting).toBe(false);
+    }
+  });
+
+  it("[F12] goes on waiting for what was asked in a step that was finished", () => {
+    const finished = event.stepFinished({ step: 1, ...done });
+    const next = event.stepStarted({ step: 2 });
+    const summary = summaryOf(...open, finished, next, { type: "run.resumed", fromStep: 2 });
+    expect([...summary.approvals.keys()]).toEqual(["a"]);
+  });
+});
+
 describe("Summary, of agents inside an agent", () => {
+  it("[F21] goes on with the step of the agent itself, whatever those inside it count", () => {
+    const sub = [1, 2].flatMap((step) => [
+      inside(event.stepStarted({ step })),
+      inside(event.stepFinished({ step, ...done })),
+    ]);
+    const summary = summaryOf(event.stepStarted({ step: 3 }), ...sub);
+    expect([summary.step, summary.nextStep]).toEqual([3, 3]);
+    summary.apply(event.stepFinished({ step: 3, ...done }), 0);
+    expect(summary.nextStep).toBe(4);
+  });
+
   it("[F21] knows their steps apart: the end of one is not the end of another of the same number", () => {
     const asked = event.approvalRequested({ approvalId: "a", callId: "c-2", name: "delete", input: {} });
     const steps = [event.stepStarted({ step: 1 }), inside(event.stepStarted({ step: 1 })), asked];

@@ -86,6 +86,53 @@ describe("Writer", () => {
     expect((await logOf(store)).at(-1)).toEqual({ type: "text.delta", id: "1", text: `${text}\ude00 there` });
   });
 
+  it("[F2] keeps a character whole that a delta shares with a long one, or with one of its own fields", async () => {
+    const store = memoryStore();
+    const writer = await begun(store);
+    const long = `\ude00${"b".repeat(20_000)}\ud83d`;
+    writer.write({ type: "text.delta", id: "1", text: "a\ud83d" });
+    writer.write({ type: "text.delta", id: "1", text: long });
+    writer.write({ type: "text.delta", id: "1", text: "\ude00c\ud83d" });
+    writer.write({ type: "text.delta", id: "1", text: "\ude00", note: "mine" } as StreamEvent);
+    await writer.end(finish);
+    const texts = (await logOf(store)).map((event) => (event.type === "text.delta" ? event.text : ""));
+    expect(texts.join("")).toBe(`a😀${long.slice(1, -1)}😀c😀`);
+  });
+
+  it("[F2] has its own copy of what it was given: an agent may use an event again", async () => {
+    const store = memoryStore();
+    const writer = await begun(store);
+    const delta = { type: "text.delta" as const, id: "1", text: "" };
+    for (const text of ["one ", "two ", "three"]) writer.write(Object.assign(delta, { text }));
+    await writer.flushed();
+    expect((await logOf(store)).at(-1)).toEqual({ ...delta, text: "one two three" });
+  });
+
+  it("refuses a delta that is too large by its name", async () => {
+    const writer = await begun(memoryStore());
+    const delta = { type: "text.delta", id: "1".repeat(2_000_000), text: "x" } as const;
+    expect(() => writer.write(delta)).toThrow("is more than");
+  });
+
+  it("[F1] takes nothing more while the end is on its way: the end closes all that is open", async () => {
+    let refused = 2;
+    let ending = false;
+    const store = memoryStore();
+    const writer = await begun(faultyStore(store, { refuse: () => ending && refused-- > 0 }));
+    writer.write({ type: "text.started", id: "1" });
+    await writer.flushed();
+    ending = true;
+    await writer.end(() => {
+      if (refused < 2) {
+        const late = { type: "text.started", id: "late" } as const;
+        expect(() => writer.write(late)).toThrow('Cannot append to run "r": it is ending');
+      }
+      return finish();
+    });
+    expect(refused).toBe(-1);
+    expect(await types(store)).toEqual(["run.started", "text.started", "text.finished", "run.finished"]);
+  });
+
   it("[F1] ends in one batch: what is open is closed, then comes the terminal event, and nothing after it", async () => {
     const store = memoryStore();
     const writer = await begun(store);

@@ -1,13 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { type AgentEvent, event } from "../src/events.ts";
 import { Hub } from "../src/hub.ts";
+import { importRun } from "../src/import-run.ts";
 import { wait } from "../src/internal/wait.ts";
 import { Lease } from "../src/lease.ts";
 import { Log } from "../src/log.ts";
 import type { Store } from "../src/store.ts";
 import { memoryStore } from "../src/stores/memory.ts";
+import { over } from "../src/testing/over.ts";
 import { Writer } from "../src/writer.ts";
-import { over } from "./simulation/plants.ts";
 import { VirtualClock } from "./simulation/virtual-clock.ts";
 
 // What the simulation found, each as the shortest history that shows it.
@@ -38,7 +39,7 @@ function troubledStore(real: Store): { readonly store: Store; readonly trouble: 
     return real.read(...asked);
   };
   const watch = () => ({ [Symbol.dispose]() {} });
-  return { store: { ...over(real, append), shared: true, read, watch }, trouble };
+  return { store: over(real, { shared: true, append, read, watch }), trouble };
 }
 
 function writerOf(store: Store, holder: string): Writer {
@@ -87,10 +88,13 @@ describe("what the simulation found", () => {
   it("the record of a run is never ahead of its log", async () => {
     const { store } = troubledStore(memoryStore());
     const ahead: string[] = [];
-    const watched = over(store, async (run, expected, batch, record) => {
-      if (batch && record && batch.seq < 4 && record.tags.includes("status:waiting")) ahead.push(batch.text);
-      if (refused-- > 0) throw new Error("The store is down");
-      return store.append(run, expected, batch, record);
+    const watched = over(store, {
+      append: async (run, expected, batch, record) => {
+        if (batch && record && batch.seq < 4 && record.tags.includes("status:waiting"))
+          ahead.push(batch.text);
+        if (refused-- > 0) throw new Error("The store is down");
+        return store.append(run, expected, batch, record);
+      },
     });
     let refused = 0;
     await passing(async (clock) => {
@@ -134,7 +138,7 @@ describe("what the simulation found", () => {
     const none = async () => {};
     await passing(async (clock) => {
       const lease = new Lease({
-        store: { ...memoryStore(), shared: true, beat },
+        store: over(memoryStore(), { shared: true, beat }),
         holder: "one",
         leaseMs: LEASE_MS,
         onScan: none,
@@ -170,6 +174,30 @@ describe("what the simulation found", () => {
       await clock.advance(1);
       await drained;
     });
+  });
+
+  it("a run that is imported for longer than a lease is not taken for one that was left", async () => {
+    const real = memoryStore();
+    const append: Store["append"] = async (...asked) => {
+      if (asked[2]?.text.includes(".import")) await wait(LEASE_MS);
+      return real.append(...asked);
+    };
+    const said = ["run.started", "custom", "custom", "custom", "run.finished"];
+    const lines = said.map((type, at) => {
+      const name = { agent: "a", v: 1, input: "Hi", name: "app.said", data: at, cost: 0 };
+      return JSON.stringify({ seq: at + 1, at, event: { type, ...name } });
+    });
+    await passing(async (clock) => {
+      const hub = new Hub({ store: over(real, { append }), leaseMs: LEASE_MS });
+      await hub.recover();
+      const imported = importRun(hub, lines, { id: "r" });
+      await clock.advance(10 * LEASE_MS);
+      await imported;
+      const drained = hub.drain(0);
+      await clock.advance(1);
+      await drained;
+    });
+    expect(await typesOf(real)).toEqual(said);
   });
 
   it("a numbered append is not called a gap by a process that has not heard of the one before", async () => {
@@ -240,14 +268,16 @@ describe("what the simulation found", () => {
   it("a cancel that comes while a reaper ends the run still ends it as cancelled", async () => {
     const { store } = troubledStore(memoryStore());
     let raced = false;
-    const racing = over(store, async (run, expected, batch, record) => {
-      if (!raced) {
-        raced = true;
-        const canceller = writerOf(store, "canceller");
-        await canceller.load();
-        await canceller.append([event.inputCancel({ reason: "enough" })]);
-      }
-      return store.append(run, expected, batch, record);
+    const racing = over(store, {
+      append: async (run, expected, batch, record) => {
+        if (!raced) {
+          raced = true;
+          const canceller = writerOf(store, "canceller");
+          await canceller.load();
+          await canceller.append([event.inputCancel({ reason: "enough" })]);
+        }
+        return store.append(run, expected, batch, record);
+      },
     });
     await passing(async (clock) => {
       void writerOf(store, "dead").begin(started({ agent: "gone" }));

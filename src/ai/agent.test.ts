@@ -508,6 +508,61 @@ describe("taking over the run of a process that died", () => {
     expect(JSON.stringify(model.asked[0]?.prompt.at(-1))).toContain("nobody knows how far it came");
   });
 
+  const finishedStep: StreamEvent = {
+    type: "step.finished",
+    step: 1,
+    finishReason: "tool-calls",
+    usage: null,
+    cost: null,
+  };
+
+  test("[F12] [F95] a call that was allowed before another was answered elsewhere is made", async () => {
+    const both = ["c1", "c2"].map((callId) => ({ callId, name: "echo", input: { text: callId } }));
+    const events: StreamEvent[] = [
+      begun[0]!,
+      begun[1]!,
+      ...both.map((call) => ({ type: "tool.called", ...call, messageId: "run-1-1" }) as StreamEvent),
+      ...both.map(
+        (call) => ({ type: "approval.requested", approvalId: call.callId, ...call }) as StreamEvent,
+      ),
+      {
+        type: "message",
+        message: { id: "run-1-1", role: "assistant", parts: both.map((call) => ({ type: "tool", ...call })) },
+      },
+      finishedStep,
+      { type: "input.approval", approvalId: "c1", approved: true },
+      // Another process got the second answer.
+      { type: "run.resumed", fromStep: 2 },
+      { type: "input.approval", approvalId: "c2", approved: true },
+    ];
+    const run = runOf(scriptedModel([answers("Done")]), {}, { events });
+    expect(await run.go()).toEqual({ status: "finished" });
+    expect(run.of("tool.returned").map((event) => event.callId)).toEqual(["c1", "c2"]);
+  });
+
+  test("[F95] a call that a person had still to be asked about was not made", async () => {
+    const ask: StreamEvent = {
+      type: "approval.requested",
+      approvalId: "a-c1",
+      callId: "c1",
+      name: "echo",
+      input: { text: "a" },
+    };
+    const answer: StreamEvent = { type: "input.approval", approvalId: "a-c1", approved: true };
+    const model = scriptedModel([answers("Hello")]);
+    const run = runOf(model, {}, { events: [...begun, called, ask, answer, resumed] });
+    expect(await run.go()).toEqual({ status: "finished" });
+  });
+
+  test("[F21] [F95] the steps of agents inside a tool are not its own", async () => {
+    const inside = [1, 2].flatMap((step): StreamEvent[] => [
+      { type: "step.started", step, agent: "helper", parent: "c1" },
+      { ...finishedStep, step, agent: "helper", parent: "c1" } as StreamEvent,
+    ]);
+    const run = runOf(scriptedModel([]), {}, { events: [...begun, called, ...inside, resumed] });
+    expect(await run.go()).toMatchObject({ status: "failed", code: "not_resumable" });
+  });
+
   test("[F95] the history of its thread is told again with what the log holds", async () => {
     const model = scriptedModel([answers("Hello")]);
     const history = [

@@ -1,5 +1,6 @@
 import { openBatch, sealBatch } from "../../src/batch.ts";
 import type { Store } from "../../src/store.ts";
+import { over } from "../../src/testing/over.ts";
 
 /** Bugs that a simulation is given, to see that it finds them. */
 export const plants = [
@@ -21,17 +22,21 @@ export type Plant = (typeof plants)[number];
 /** The store itself, with a bug if one is planted there. */
 export function plantedTruth(store: Store, plant: Plant | undefined): Store {
   if (plant === "no-compare") {
-    return over(store, async (run, expected, batch, record) => {
-      const real = await store.append(run, expected, batch, record);
-      return real && store.append(run, real, batch, record);
+    return over(store, {
+      append: async (run, expected, batch, record) => {
+        const real = await store.append(run, expected, batch, record);
+        return real && store.append(run, real, batch, record);
+      },
     });
   }
   if (plant === "lost-append") {
     let appends = 0;
-    return over(store, async (run, expected, batch, record) => {
-      const { seq, check } = await store.tail(run);
-      if (seq !== expected.seq || check !== expected.check) return { seq, check };
-      return ++appends % 50 === 0 ? undefined : store.append(run, expected, batch, record);
+    return over(store, {
+      append: async (run, expected, batch, record) => {
+        const { seq, check } = await store.tail(run);
+        if (seq !== expected.seq || check !== expected.check) return { seq, check };
+        return ++appends % 50 === 0 ? undefined : store.append(run, expected, batch, record);
+      },
     });
   }
   return store;
@@ -40,31 +45,16 @@ export function plantedTruth(store: Store, plant: Plant | undefined): Store {
 /** The store as a process has it, with a bug if one is planted in what stands above it. */
 export function plantedHandle(store: Store, plant: Plant | undefined): Store {
   if (plant !== "no-fence") return store;
-  return over(store, async (run, expected, batch, record) => {
-    let real = await store.append(run, expected, batch, record);
-    // Who begins a run, or takes part in none yet, is refused as it should be.
-    while (real && batch && expected.seq > 0) {
-      const { entries, at, by, producer } = openBatch(batch);
-      const lines = entries.map(({ json }) => json);
-      real = await store.append(run, real, sealBatch(real, lines, at, by, producer), record);
-    }
-    return real;
+  return over(store, {
+    append: async (run, expected, batch, record) => {
+      let real = await store.append(run, expected, batch, record);
+      // Who begins a run, or takes part in none yet, is refused as it should be.
+      while (real && batch && expected.seq > 0) {
+        const { entries, at, by, producer } = openBatch(batch);
+        const lines = entries.map(({ json }) => json);
+        real = await store.append(run, real, sealBatch(real, lines, at, by, producer), record);
+      }
+      return real;
+    },
   });
-}
-
-/** A store with another `append`. */
-export function over(store: Store, append: Store["append"]): Store {
-  return {
-    durability: store.durability,
-    shared: store.shared,
-    append,
-    read: (run, after, maxBytes) => store.read(run, after, maxBytes),
-    tail: (run) => store.tail(run),
-    record: (run) => store.record(run),
-    list: (options) => store.list(options),
-    delete: (run, expected) => store.delete(run, expected),
-    watch: (run, wake) => store.watch(run, wake),
-    beat: (holder, ms) => store.beat(holder, ms),
-    [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
-  };
 }

@@ -95,7 +95,7 @@ export interface EventFields {
     /** How long a producer elsewhere may be silent, in ms. */
     readonly leaseMs?: number;
   };
-  /** Another process goes on with the run; what an open step had said is withdrawn, and the step begins anew. */
+  /** Another process goes on with the run; what an open step had said and asked is withdrawn, and the step begins anew. */
   "run.resumed": { readonly fromStep: number };
   "run.finished": { readonly output?: Json; readonly usage?: Usage; readonly cost: number | null };
   "run.failed": {
@@ -120,7 +120,7 @@ export interface EventFields {
     readonly ttftMs?: number;
     readonly durationMs?: number;
   };
-  /** The attempt failed and what it said is withdrawn; another follows in the same step. */
+  /** The attempt failed and what it said and asked is withdrawn; another follows in the same step. */
   "step.retried": {
     readonly step: number;
     /** The number of the attempt that failed, from 1. */

@@ -49,7 +49,7 @@ describe("Channel", () => {
     using channel = new Channel({ log, view: nativeView(), encode });
     await channel.ready;
     const viewers = Array.from({ length: 100 }, viewer);
-    for (const { taking } of viewers) expect(channel.join(taking, 1)).toBe(true);
+    for (const { taking } of viewers) expect(channel.join(taking, channel.handedOn)).toBe(true);
     for (let n = 0; n < 10; n++) {
       await append(say(`${n}`));
       await turns();
@@ -70,13 +70,28 @@ describe("Channel", () => {
     const { log, append } = await logWith(memoryStore(), started, say("a"));
     using channel = new Channel({ log, view: nativeView(), encode: JSON.stringify });
     await channel.ready;
+    const [first, second] = await log.entries();
     const late = viewer();
-    expect(channel.join(late.taking, 1)).toBe(false);
-    expect(channel.join(late.taking, 2)).toBe(true);
+    expect(channel.join(late.taking, first!)).toBe(false);
+    expect(channel.join(late.taking, second!)).toBe(true);
     await append(say("b"));
     await turns();
     expect(late.pieces.map(({ after, tail }) => [after, tail.seq])).toEqual([[2, 3]]);
-    expect(channel.join(viewer().taking, 2)).toBe(false);
+    expect(channel.join(viewer().taking, second!)).toBe(false);
+  });
+
+  it("lets nobody in who has another log, or more than one that has ended", async () => {
+    const { log, append } = await logWith(memoryStore(), started, say("a"));
+    using channel = new Channel({ log, view: nativeView(), encode: JSON.stringify });
+    await channel.ready;
+    const ahead = viewer();
+    expect(channel.join(ahead.taking, { seq: 2, check: 1 })).toBe(false);
+    expect(channel.join(ahead.taking, { seq: 9, check: 1 })).toBe(true);
+    channel.leave(ahead.taking);
+    await append(finished);
+    await turns();
+    expect(channel.join(ahead.taking, { seq: 9, check: 1 })).toBe(false);
+    expect(ahead.pieces).toEqual([]);
   });
 
   it("[F82] tells the end, also to who comes after it", async () => {
@@ -84,11 +99,11 @@ describe("Channel", () => {
     using channel = new Channel({ log, view: nativeView(), encode: JSON.stringify });
     await channel.ready;
     const [early, late] = [viewer(), viewer()];
-    channel.join(early.taking, 1);
+    channel.join(early.taking, channel.handedOn);
     await append(finished);
     await turns();
     expect(early.pieces.at(-1)).toMatchObject({ ended: true, tail: { seq: 2 } });
-    expect(channel.join(late.taking, 2)).toBe(true);
+    expect(channel.join(late.taking, channel.handedOn)).toBe(true);
     expect(late.pieces).toMatchObject([{ ended: true, encoded: undefined }]);
   });
 
@@ -109,7 +124,7 @@ describe("Channel", () => {
     using channel = new Channel({ log, view: counting, encode });
     await channel.ready;
     const one = viewer();
-    channel.join(one.taking, 3);
+    channel.join(one.taking, channel.handedOn);
     await append(say("c"));
     await turns();
     expect(seen).toEqual([1, 2, 3, 4]);
@@ -138,7 +153,7 @@ describe("Channel", () => {
     });
     await channel.ready;
     const one = viewer();
-    channel.join(one.taking, 2);
+    channel.join(one.taking, channel.handedOn);
     store = restored;
     wake();
     await vi.waitFor(() => expect(one.text()).toContain("other"));
@@ -151,14 +166,60 @@ describe("Channel", () => {
     using channel = new Channel({ log, view: nativeView(), encode: JSON.stringify });
     await channel.ready;
     const one = viewer();
-    channel.join(one.taking, 1);
+    channel.join(one.taking, channel.handedOn);
     const broken = new Error("gone");
     vi.spyOn(store, "read").mockRejectedValue(broken);
     // A batch that does not continue what is known: only reading can tell what became of the log.
     await store.delete("r", await store.tail("r"));
     await logWith(store, started, say("other"));
     await vi.waitFor(() => expect(one.failures).toEqual([broken]));
-    expect(() => channel.join(viewer().taking, 9)).toThrow("gone");
+    expect(() => channel.join(viewer().taking, channel.handedOn)).toThrow("gone");
+  });
+
+  it("fails all its viewers where a piece cannot be encoded, and no other channel with them", async () => {
+    const broken = new Error("no frames");
+    const [{ log, append }, other] = [
+      await logWith(memoryStore(), started),
+      await logWith(memoryStore(), started),
+    ];
+    const encode = () => {
+      throw broken;
+    };
+    using channel = new Channel<string>({ log, view: nativeView(), encode });
+    using sound = new Channel({ log: other.log, view: nativeView(), encode: JSON.stringify });
+    await Promise.all([channel.ready, sound.ready]);
+    const [one, two, third] = [viewer(), viewer(), viewer()];
+    vi.spyOn(one.taking, "fail").mockImplementation(() => {
+      throw new Error("not to be told");
+    });
+    channel.join(one.taking, channel.handedOn);
+    channel.join(two.taking, channel.handedOn);
+    sound.join(third.taking, sound.handedOn);
+    await Promise.all([append(say("a")), other.append(say("b"))]);
+    await vi.waitFor(() => expect(third.text()).toContain("b"));
+    expect(one.taking.fail).toHaveBeenCalledWith(broken);
+    expect(two.failures).toEqual([broken]);
+    expect(channel.over).toBe(true);
+  });
+
+  it("fails a viewer that throws, and hands on to the others", async () => {
+    const { log, append } = await logWith(memoryStore(), started);
+    using channel = new Channel({ log, view: nativeView(), encode: JSON.stringify });
+    await channel.ready;
+    const broken = new Error("no connection");
+    const [one, other] = [viewer(), viewer()];
+    const take = vi.spyOn(one.taking, "take").mockImplementation(() => {
+      throw broken;
+    });
+    channel.join(one.taking, channel.handedOn);
+    channel.join(other.taking, channel.handedOn);
+    for (const text of ["a", "b"]) {
+      await append(say(text));
+      await vi.waitFor(() => expect(other.text()).toContain(text));
+    }
+    expect(take).toHaveBeenCalledTimes(1);
+    expect(one.failures).toEqual([broken]);
+    expect(other.failures).toEqual([]);
   });
 });
 
@@ -179,5 +240,22 @@ describe("Channels", () => {
     expect(again).not.toBe(one);
     channels.release(again);
     channels.release(other);
+  });
+
+  it("are made anew once the log has ended or the store has failed, whoever has the old ones", async () => {
+    const store = memoryStore();
+    const { log, append } = await logWith(store, started);
+    const channels = new Channels(JSON.stringify);
+    const read = vi.spyOn(store, "read").mockRejectedValue(new Error("gone"));
+    const failed = channels.use(log, nativeView());
+    await failed.ready;
+    read.mockRestore();
+    const live = channels.use(log, nativeView());
+    expect(live).not.toBe(failed);
+    await live.ready;
+    channels.release(failed);
+    expect(channels.use(log, nativeView())).toBe(live);
+    await append(finished);
+    expect(channels.use(log, nativeView())).not.toBe(live);
   });
 });

@@ -17,10 +17,10 @@ export interface Piece<Encoded> {
   readonly ended: boolean;
 }
 
-/** Somebody who has all up to the place where the channel is. What it throws is its own affair. */
+/** Somebody who has all up to the place where the channel is. One that throws fails, and no other with it. */
 export interface ChannelViewer<Encoded> {
   take(piece: Piece<Encoded>): void;
-  /** The log cannot be followed any more: the store failed. */
+  /** The log cannot be followed any more: the store failed, or what it has cannot be shown. */
   fail(error: unknown): void;
 }
 
@@ -71,23 +71,29 @@ export class Channel<Encoded> implements Disposable {
     return this.#handedOn;
   }
 
+  /** Whether it listens no more: the log has ended, or cannot be followed. */
+  get over(): boolean {
+    return this.#ended || this.#failure !== undefined;
+  }
+
   /** Which run in which view. */
   get shown(): { readonly log: Log; readonly view: View } {
     return this.#options;
   }
 
   /**
-   * Lets in a viewer that has all up to `seq`. False if the channel is further: then there is more to be read. Throws
-   * what the log cannot be followed for.
+   * Lets in a viewer that has all up to a place. False if the channel is further, or has another log: then
+   * there is more to be read. Throws what the log cannot be followed for.
    */
-  join(viewer: ChannelViewer<Encoded>, seq: number): boolean {
+  join(viewer: ChannelViewer<Encoded>, at: Tail): boolean {
     if (this.#failure) throw this.#failure.error;
-    // Where all comes again, it comes for everybody.
-    if (!this.#reset && seq < this.#handedOn.seq) return false;
-    const { reached } = this.#projection!;
+    const { seq, check } = this.#handedOn;
     // Nothing comes after the end.
-    if (this.#ended && !this.#reset && this.#handedOn.seq === reached.seq)
-      viewer.take({ after: seq, tail: reached, encoded: undefined, reset: false, ended: true });
+    const whole = this.#ended && !this.#reset && seq === this.#projection!.reached.seq;
+    const fits = at.seq === seq ? at.check === check : at.seq > seq && !whole;
+    // Where all comes again, it comes for everybody.
+    if (!fits && !this.#reset) return false;
+    if (whole) viewer.take({ after: seq, tail: at, encoded: undefined, reset: false, ended: true });
     else this.#viewers.add(viewer);
     return true;
   }
@@ -170,8 +176,16 @@ export class Channel<Encoded> implements Disposable {
     if (this.#stop.signal.aborted) return;
     this.#failure = { error };
     this.#rest();
-    for (const viewer of [...this.#viewers]) viewer.fail(error);
-    this.#viewers.clear();
+    for (const viewer of [...this.#viewers]) this.#failViewer(viewer, error);
+  }
+
+  #failViewer(viewer: ChannelViewer<Encoded>, error: unknown): void {
+    this.#viewers.delete(viewer);
+    try {
+      viewer.fail(error);
+    } catch {
+      // It is over for this one, and the others are to be told too.
+    }
   }
 
   /** Listens no more. */
@@ -183,17 +197,30 @@ export class Channel<Encoded> implements Disposable {
   readonly #flush = (): void => {
     const frames = this.#frames;
     const tail = this.#projection!.reached;
+    let encoded: Encoded | undefined;
+    try {
+      if (frames.length > 0 && this.#viewers.size > 0) encoded = this.#options.encode(frames);
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
     const piece: Piece<Encoded> = {
       after: this.#reset ? 0 : this.#handedOn.seq,
       tail,
-      encoded: frames.length > 0 && this.#viewers.size > 0 ? this.#options.encode(frames) : undefined,
+      encoded,
       reset: this.#reset,
       ended: this.#ended,
     };
     this.#frames = [];
     this.#handedOn = tail;
     this.#reset = false;
-    for (const viewer of this.#viewers) viewer.take(piece);
+    for (const viewer of this.#viewers) {
+      try {
+        viewer.take(piece);
+      } catch (error) {
+        this.#failViewer(viewer, error);
+      }
+    }
   };
 }
 
@@ -210,7 +237,9 @@ export class Channels<Encoded> {
   /** The channel of a run in a view. To be released by whoever has asked for it. */
   use(log: Log, view: View): Channel<Encoded> {
     const key = keyOf({ log, view });
-    const channel = this.#open.get(key) ?? new Channel({ log, view, encode: this.encode });
+    let channel = this.#open.get(key);
+    // One that is over tells what was: the log may be another by now, or the store well again.
+    if (!channel || channel.over) channel = new Channel({ log, view, encode: this.encode });
     this.#open.set(key, channel);
     this.#users.set(channel, (this.#users.get(channel) ?? 0) + 1);
     return channel;
@@ -221,7 +250,8 @@ export class Channels<Encoded> {
     this.#users.set(channel, users);
     if (users > 0) return;
     this.#users.delete(channel);
-    this.#open.delete(keyOf(channel.shown));
+    const key = keyOf(channel.shown);
+    if (this.#open.get(key) === channel) this.#open.delete(key);
     channel[Symbol.dispose]();
   }
 }

@@ -55,6 +55,10 @@ export class LiveViewer<Encoded> implements ChannelViewer<Encoded> {
         const whole = await this.#catchUp();
         if (whole || last) return this.#end(whole);
         if (this.#gone) return;
+        if (this.#channel?.over) {
+          this.#channels.release(this.#channel);
+          this.#channel = undefined;
+        }
         this.#channel ??= this.#channels.use(this.#shown.log, this.#shown.view);
         const channel = this.#channel;
         this.#shown = channel.shown;
@@ -62,8 +66,10 @@ export class LiveViewer<Encoded> implements ChannelViewer<Encoded> {
         if (this.#gone || this.#stopping) continue;
         this.#live = true;
         this.#ahead = this.#at.seq > channel.handedOn.seq;
-        if (channel.join(this, this.#at.seq)) return;
+        if (channel.join(this, this.#at)) return;
         this.#live = false;
+        // However often it is not let in, all else has its turn.
+        await new Promise((resolve) => soon(resolve));
       }
     } catch (error) {
       this.fail(error);
@@ -98,14 +104,17 @@ export class LiveViewer<Encoded> implements ChannelViewer<Encoded> {
     }
   }
 
-  /** Whether a piece is new to a viewer that is ahead, all of it. Of one that is in a part, the rest is read. */
+  /**
+   * Whether a piece is new to a viewer that is ahead, all of it. Of one that is in a part, the rest is read;
+   * and the log is read again where it does not have what the viewer has.
+   */
   #wants({ after, tail, reset, ended }: Piece<Encoded>): boolean {
-    const { seq } = this.#at;
-    if (!reset && tail.seq > seq && after < seq) {
+    const { seq, check } = this.#at;
+    if (!reset && tail.seq < seq && !ended) return false;
+    if (!reset && after < seq && (tail.seq !== seq || tail.check !== check)) {
       this.#readAgain();
       return false;
     }
-    if (!reset && tail.seq < seq) return false;
     this.#ahead = false;
     if (reset || after >= seq) return true;
     if (ended) this.#end(true);

@@ -30,6 +30,22 @@ async function collect(slices: AsyncIterable<Slice>): Promise<string[]> {
   return words;
 }
 
+/** A store that does not find the second batch, as long as that is to be hidden. */
+function holed() {
+  const store = memoryStore();
+  let hidden = true;
+  const { read } = store;
+  vi.spyOn(store, "read").mockImplementation(async (...asked) =>
+    (await read.apply(store, asked)).filter(({ seq }) => !hidden || seq !== 2),
+  );
+  return {
+    store,
+    hide: (hide: boolean) => {
+      hidden = hide;
+    },
+  };
+}
+
 describe("Log.follow", () => {
   afterEach(() => void vi.useRealTimers());
 
@@ -101,6 +117,42 @@ describe("Log.follow", () => {
       "1:text.delta",
       "2:run.finished",
     ]);
+  });
+
+  it("refuses a log of which a part is missing, once that is still so after a new beginning", async () => {
+    const { store } = holed();
+    await write(store, "r", [delta("a")], [delta("b")], [delta("c"), finished]);
+    const words: string[] = [];
+    const reading = async () => {
+      for await (const { entries, reset } of new Log(store, "r").follow())
+        if (words.push(reset ?? `${entries!.length}`) > 10) return;
+    };
+    await expect(reading()).rejects.toMatchObject({
+      code: "store_unavailable",
+      message: 'Cannot read run "r": entry 2 does not continue its log',
+    });
+    expect(words).toEqual(["1", "mismatch", "1"]);
+  });
+
+  it("goes on once what was missing is there, and begins anew where it is missing again", async () => {
+    const { store, hide } = holed();
+    let tail = await write(store, "r", [delta("a")], [delta("b")], [delta("c")]);
+    const iterator = new Log(store, "r").follow();
+    const next = async () => {
+      const { entries, reset } = (await iterator.next()).value!;
+      return reset ?? entries!.length;
+    };
+    expect([await next(), await next()]).toEqual([1, "mismatch"]);
+    hide(false);
+    expect(await next()).toBe(3);
+    await store.delete("r", tail);
+    tail = await write(store, "r", [delta("new")], [delta("new")], [delta("new")]);
+    expect(await next()).toBe("lost");
+    hide(true);
+    expect([await next(), await next()]).toEqual([1, "mismatch"]);
+    hide(false);
+    expect(await next()).toBe(3);
+    await iterator.return();
   });
 
   it("refuses a run of which nothing was ever written", async () => {

@@ -1,4 +1,5 @@
 import { OpenBatch, openBatch, type StoredEntry } from "./batch.ts";
+import { RunError } from "./errors.ts";
 import { isTerminalType } from "./events.ts";
 import type { Batch, Store, Tail } from "./store.ts";
 import { missing } from "./tombstone.ts";
@@ -90,7 +91,8 @@ export class Log {
    * What there is after the cursor, then what comes, a slice for each commit; ends after the terminal event.
    * It is a read loop that is woken: a lost, late or doubled hint changes nothing but the delay. Each batch
    * must continue the check reached so far, so a store that lost its tail shows as a `reset`, never as a hole.
-   * Throws `run_not_found` where there is no log, `run_deleted` where there was one.
+   * Throws `run_not_found` where there is no log, `run_deleted` where there was one, and `store_unavailable`
+   * where a part of it is missing.
    */
   async *follow(options: FollowOptions = {}): AsyncGenerator<Slice, void, undefined> {
     const { after = EMPTY, signal, pollMs = pollMsOf(this.store), live = true } = options;
@@ -110,6 +112,8 @@ export class Log {
         position = tail;
       }
     }
+    // The seq after which the log broke and was begun anew, until that has been passed.
+    let brokeAfter = -1;
     // Whether the store had nothing more when it was last asked: hints then say all there is to know.
     let caughtUp = false;
     while (!signal?.aborted) {
@@ -142,7 +146,13 @@ export class Log {
         position = open.tail;
       }
       if (entries.length > 0) yield { entries };
+      if (position.seq > brokeAfter) brokeAfter = -1;
       if (broken) {
+        if (position.seq === brokeAfter) {
+          const why = `entry ${position.seq + 1} does not continue its log`;
+          throw new RunError("store_unavailable", `Cannot read run "${this.run}": ${why}`);
+        }
+        brokeAfter = position.seq;
         yield { reset: "mismatch" };
         position = EMPTY;
         caughtUp = false;

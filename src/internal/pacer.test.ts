@@ -79,4 +79,18 @@ describe("Pacer", () => {
     clock.until(1);
     expect(calls).toEqual(["one", "other"]);
   });
+
+  it("writes all that is due, also where one of it throws", () => {
+    const { clock, schedule } = paced();
+    const calls: string[] = [];
+    schedule(() => {
+      throw new Error("no room");
+    });
+    schedule(() => void calls.push("other"));
+    expect(() => clock.until(1)).toThrow("no room");
+    expect(calls).toEqual(["other"]);
+    schedule(() => void calls.push("next"));
+    clock.until(20);
+    expect(calls).toEqual(["other", "next"]);
+  });
 });

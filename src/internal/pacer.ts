@@ -52,11 +52,19 @@ export class Pacer {
     this.#asked = 0;
     this.#scheduled = false;
     const from = this.#clock.now();
-    for (const write of due) write();
+    let failed: { readonly error: unknown } | undefined;
+    for (const write of due) {
+      try {
+        write();
+      } catch (error) {
+        failed ??= { error };
+      }
+    }
     const to = this.#clock.now();
     const share = ((to - from) * joined) / (to - this.#endedAt);
     this.#endedAt = to;
     if (share > GROW_SHARE) this.#pauseMs = Math.min(Math.max(this.#pauseMs * 1.5, 1), MOST_MS);
     else if (share < SHRINK_SHARE) this.#pauseMs /= 1.5;
+    if (failed) throw failed.error;
   };
 }

@@ -14,13 +14,18 @@ export function streamResponse(
 ): Response {
   const gone = new AbortController();
   const end = () => gone.abort();
-  signal?.addEventListener("abort", end);
-  if (signal?.aborted) end();
+  let listening = false;
   const text = open(gone.signal);
   const encoder = new TextEncoder();
   const body = new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
+        // Not before it is read: nobody reads, or cancels, what would be the answer to a HEAD request.
+        if (!listening) {
+          listening = true;
+          signal?.addEventListener("abort", end);
+          if (signal?.aborted) end();
+        }
         try {
           const { done, value } = await text.next();
           if (!done) return controller.enqueue(encoder.encode(value));

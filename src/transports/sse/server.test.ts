@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { createParser, type EventSourceMessage } from "eventsource-parser";
 import fc from "fast-check";
 import { afterEach, describe, expect, it, vi } from "vitest";
@@ -106,6 +107,46 @@ describe("sseResponse", () => {
     await reader.cancel();
     await gone.promise;
     expect((await pending).done).toBe(true);
+  });
+
+  it("lets the source go when the client goes between two reads", async () => {
+    const gone = Promise.withResolvers<void>();
+    const response = sseResponse(async function* () {
+      try {
+        yield [{ data: "{}" }];
+        yield [{ data: "{}" }];
+      } finally {
+        gone.resolve();
+      }
+    });
+    const reader = response.body!.getReader();
+    await reader.read();
+    await reader.read();
+    await reader.cancel();
+    await gone.promise;
+  });
+
+  it("listens for the server's stop only while it is read", async () => {
+    const { signal } = new AbortController();
+    const response = sseResponse(() => framesOf([{ data: "{}" }]), { ...sseDefaults, signal });
+    expect(getEventListeners(signal, "abort")).toHaveLength(0);
+    const reader = response.body!.getReader();
+    await reader.read();
+    expect(getEventListeners(signal, "abort")).toHaveLength(1);
+    await reader.cancel();
+    expect(getEventListeners(signal, "abort")).toHaveLength(0);
+  });
+
+  it("[F89] ends also where the server has stopped before anything was read", async () => {
+    const stop = new AbortController();
+    const response = sseResponse(
+      async function* (signal) {
+        if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      },
+      { ...sseDefaults, signal: stop.signal },
+    );
+    stop.abort();
+    expect(await response.text()).toMatch(/^retry: 1000\n\nretry: \d+\n\n$/);
   });
 
   it("[F89] ends cleanly when the server stops, and says when to come back, to each another time", async () => {

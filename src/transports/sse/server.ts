@@ -64,18 +64,23 @@ async function* lines(
   heartbeatMs: number,
 ): AsyncGenerator<string, void, undefined> {
   const iterator = frames[Symbol.asyncIterator]();
-  while (true) {
-    const next = iterator.next();
-    let result: IteratorResult<Frames> | undefined;
-    while (!result) {
-      let timer: NodeJS.Timeout | undefined;
-      const quiet = new Promise<undefined>((resolve) => {
-        timer = setTimeout(resolve, heartbeatMs, undefined);
-      });
-      result = await Promise.race([next, quiet]).finally(() => clearTimeout(timer));
-      if (!result) yield HEARTBEAT;
+  try {
+    while (true) {
+      const next = iterator.next();
+      let result: IteratorResult<Frames> | undefined;
+      while (!result) {
+        let timer: NodeJS.Timeout | undefined;
+        const quiet = new Promise<undefined>((resolve) => {
+          timer = setTimeout(resolve, heartbeatMs, undefined);
+        });
+        result = await Promise.race([next, quiet]).finally(() => clearTimeout(timer));
+        if (!result) yield HEARTBEAT;
+      }
+      if (result.done) return;
+      yield result.value.map(formatFrame).join("");
     }
-    if (result.done) return;
-    yield result.value.map(formatFrame).join("");
+  } finally {
+    // Not awaited: it may be waiting for an event, and ends by the signal. Nobody is there to hear of errors.
+    void iterator.return?.().catch(() => {});
   }
 }

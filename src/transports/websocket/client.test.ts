@@ -321,6 +321,18 @@ describe("losing the connection", () => {
     client.close();
   });
 
+  it("names a run that was given no name, also where its id is undefined", async () => {
+    const { client, sockets } = scene();
+    client.start({ id: undefined, input: "x" }).catch(() => {});
+    client.start({ id: "mine", input: "x" }).catch(() => {});
+    sockets[0]!.open();
+    expect(sockets[0]!.heard).toMatchObject([
+      { request: { id: expect.stringMatching(/^[0-9a-z]{20}$/), input: "x" } },
+      { request: { id: "mine", input: "x" } },
+    ]);
+    client.close();
+  });
+
   it("is told why a socket cannot be opened, where asking again is of no use", async () => {
     const problem = { code: "unauthorized", detail: "Cannot serve the request: send the token" };
     const urls: string[] = [];

@@ -190,7 +190,7 @@ export class SocketClient implements Disposable {
 
   /** Starts a run: `request` is the body of `POST /runs`. Sent again after a lost connection, and started once. */
   async start(request: object): Promise<{ readonly run: string; readonly created: boolean }> {
-    const named = { id: newRunId(), ...request };
+    const named = { ...request, id: (request as { readonly id?: unknown }).id ?? newRunId() };
     const answer = await this.#ask((id) => ({ type: "start", id, request: named }));
     const { run, created } = answer as Extract<Answer, { type: "started" }>;
     return { run, created };

@@ -76,7 +76,7 @@ function ask(sql: string, at = path): number {
 /** Counts the batches that are in rows, in however many. */
 function countBatches(at = path): number {
   using db = new DatabaseSync(at, { readOnly: true });
-  return [...new SqliteRows({ db, close: () => {} }, 0).after(0)].length;
+  return [...new SqliteRows({ db }, 0).after(0)].length;
 }
 
 const left = () => ask("SELECT count(*) FROM unpacked");
@@ -295,6 +295,24 @@ describe("sqliteStore compacts", () => {
     for (const [run, log] of logs) expect(await all(store, run)).toEqual(log);
     expect(ask("SELECT count(*) FROM batches")).toBe(0);
     expect(ask("SELECT count(*) FROM pages")).toBe(0);
+  });
+
+  it("[F97] and leaves all commits as durable as they were, also when someone else keeps it out", async () => {
+    const exec = vi.spyOn(DatabaseSync.prototype, "exec");
+    const store = open({ compactAfterMs: 0, synchronous: "full" });
+    await write(store, "r", batchesOf(3));
+    using other = new DatabaseSync(path);
+    other.exec("BEGIN IMMEDIATE");
+    await until(() => exec.mock.results.some(({ type }) => type === "throw"));
+    const keptOut = exec.mock.results.findIndex(({ type }) => type === "throw");
+    const connection = exec.mock.contexts[keptOut]! as DatabaseSync;
+    exec.mockRestore();
+    other.exec("ROLLBACK");
+    const synchronous = () => connection.prepare("PRAGMA synchronous").get()!.synchronous;
+    expect(synchronous()).toBe(2);
+    await write(store, "another", batchesOf(3));
+    await until(() => left() === 0);
+    expect(synchronous()).toBe(2);
   });
 
   it("[F97] many short runs with few transactions", async () => {

@@ -202,7 +202,7 @@ export class SqliteCompaction {
     const { records, index, packs, held, onIndexed } = this.#options;
     // They may have been deleted meanwhile; a new run of the same name has another number.
     const kept = given.filter(({ no }) => records.nameOf(no) !== undefined);
-    this.#commit(() => {
+    this.#commit(true, () => {
       for (const { no, run, batches, bytes } of kept) {
         index.write(no, held(run));
         packs.add(no, batches.at(-1)!, bytes);
@@ -226,7 +226,7 @@ export class SqliteCompaction {
     if (!this.#deleting) this.#places.sort((a, b) => a - b);
     this.#deleting = true;
     try {
-      this.#commit(() => {
+      this.#commit(false, () => {
         if (this.#places.length > 0) this.#deleteBatches();
         else for (const no of this.#packed.splice(-STEP_RUNS)) this.#deletePages(no);
       });
@@ -259,12 +259,12 @@ export class SqliteCompaction {
     if (read(run, through, 1, 1).length === 0) this.#sql.remove.run(no);
   }
 
-  #commit(work: () => void): void {
-    const { db } = this.#options.file;
-    const { synchronous } = this.#sql.synchronous.get() as { synchronous: number };
-    // What this does need not survive a power loss: then all is as it was before.
-    db.exec("PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE");
+  #commit(limited: boolean, work: () => void): void {
+    const { db, synchronous, limit } = this.#options.file;
     try {
+      limit(limited);
+      // What this does need not survive a power loss: then all is as it was before.
+      db.exec("PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE");
       work();
       db.exec("COMMIT");
     } catch (error) {
@@ -279,7 +279,6 @@ export class SqliteCompaction {
 
 function prepare({ db }: SqliteFile) {
   return {
-    synchronous: db.prepare("PRAGMA synchronous"),
     insert: db.prepare("INSERT OR IGNORE INTO unpacked (no) VALUES (?)"),
     remove: db.prepare("DELETE FROM unpacked WHERE no = ?"),
     next: db.prepare("SELECT no FROM unpacked WHERE no > ? ORDER BY no LIMIT 1"),

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, realpathSync, statSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, realpathSync, statSync } from "node:fs";
 import { hostname } from "node:os";
 import { dirname, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -60,6 +60,8 @@ const migrations = [
      SELECT no FROM tags WHERE tag IN ('status:finished', 'status:failed', 'status:cancelled');`,
   // From here on there are rows of several batches. What is in a file stays as it is.
   "",
+  // From here on these may have gaps.
+  "",
 ];
 
 /** How long a statement waits for someone else who writes to the file, such as a person at a SQL prompt. */
@@ -74,6 +76,9 @@ export interface SqliteFileOptions {
 /** An open database with our tables, which is ours alone until `close`. */
 export interface SqliteFile {
   readonly db: DatabaseSync;
+  readonly synchronous: "full" | "normal";
+  /** Whether `maxPages` holds for the next transaction. What makes room may need some first. */
+  limit(holds: boolean): void;
   close(): void;
 }
 
@@ -93,9 +98,10 @@ export function openSqliteFile(path: string, options: SqliteFileOptions): Sqlite
   try {
     let file = resolve(path);
     mkdirSync(dirname(file), { recursive: true });
-    // One file, one lock, whatever name it is opened by.
-    if (existsSync(file)) file = realpathSync(file);
     if (statSync(file, { throwIfNoEntry: false })?.isDirectory()) throw new Error("it is a folder");
+    // One file, one lock, whatever name it is opened by; a link may be there before the file.
+    if (!existsSync(file)) closeSync(openSync(file, "a", 0o644));
+    file = realpathSync(file);
 
     // The lock is an open transaction in a database of its own: the system lets go of it with the process,
     // however that ends. The file stays; removing it could give two processes a lock each.
@@ -120,16 +126,24 @@ export function openSqliteFile(path: string, options: SqliteFileOptions): Sqlite
     const pageSize = db.prepare("PRAGMA page_size").get()!.page_size as number;
     db.exec(`PRAGMA synchronous = ${options.synchronous}; PRAGMA cache_size = -16000;`);
     db.exec(`PRAGMA wal_autocheckpoint = ${logBytes / pageSize}`);
-    if (options.maxPages !== undefined) {
-      db.exec(`PRAGMA max_page_count = ${Math.trunc((options.maxPages * 4096) / pageSize)}`);
-    }
+    const most = db.prepare("PRAGMA max_page_count").get()!.max_page_count as number;
+    const { synchronous, maxPages = Number.POSITIVE_INFINITY } = options;
+    const limited = Math.min(Math.trunc((maxPages * 4096) / pageSize), most);
+    let pages = most;
+    const limit = (holds: boolean) => {
+      const wanted = holds ? limited : most;
+      if (pages === wanted) return;
+      db.exec(`PRAGMA max_page_count = ${wanted}`);
+      pages = wanted;
+    };
+    limit(true);
     for (const [index, migration] of migrations.entries()) {
       if (index < version) continue;
       db.exec(`BEGIN IMMEDIATE; ${migration} PRAGMA user_version = ${index + 1}; COMMIT;`);
     }
     const holder = JSON.stringify({ pid: process.pid, host: hostname(), since: Date.now() });
     db.prepare("INSERT OR REPLACE INTO meta VALUES ('holder', ?)").run(holder);
-    return { db, close };
+    return { db, synchronous, limit, close };
   } catch (error) {
     close();
     if (error instanceof RunError) throw error;

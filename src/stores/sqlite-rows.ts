@@ -9,6 +9,7 @@ const ROW_BYTES = SPAN - 64;
 /** How many digits say how long a batch is. */
 const DIGITS = 5;
 const LINE_FEED = 10;
+const SPACE = 32;
 /** Longer texts are read one by one: of many at once most might not be wanted. */
 const LARGE_BYTES = 16 * 1024;
 /** So many batches are removed in one go, at least and at most. */
@@ -22,6 +23,12 @@ export interface Placed {
   readonly tail: Tail;
 }
 
+interface Shared extends Placed {
+  readonly text: string;
+  /** The byte of the row behind it. */
+  readonly end: number;
+}
+
 type Numbers = [place: number, no: number, seq: number, check: number];
 type Row = [...Numbers, text: string];
 
@@ -30,9 +37,10 @@ type Row = [...Numbers, text: string];
  * ends. Of others, as many share a row as it may hold. There the columns are 0, and each batch stands in the text behind
  * a line of its own: how many bytes follow, run, seq, check. So a commit of a thousand batches is some forty rows.
  *
- * A batch is found by its place: the id of its row, plus the byte of the text where it begins. When others of its row
- * are removed it gets a row by itself, with its place as the id. So those of files from before there were shared rows
- * are found in the same way.
+ * A batch is found by its place: the id of its row, plus the byte of the text where it begins. What is removed
+ * from a shared row leaves a gap, spaces behind its length: so the row stays as large, and needs no room in the
+ * file to be written. When half of it is gaps, each batch that is left gets a row by itself, with its place as
+ * the id. So those of files from before there were shared rows are found in the same way.
  */
 export class SqliteRows {
   readonly #sql: ReturnType<typeof prepare>;
@@ -44,7 +52,7 @@ export class SqliteRows {
   #first: { readonly no: number; readonly batch: Batch } | undefined;
 
   /** Places up to `last` do not come again. */
-  constructor(file: SqliteFile, last: number) {
+  constructor(file: Pick<SqliteFile, "db">, last: number) {
     this.#sql = prepare(file);
     this.#last = Math.max(last, this.#sql.last.get()!.id as number);
   }
@@ -136,28 +144,42 @@ export class SqliteRows {
   }
 
   /**
-   * Removes some batches: the last of a list of places in ascending order, which are taken off it. Returns how much there
-   * was to do: the batches, and those that had to be moved.
+   * Removes some batches: the last of a list of places in ascending order, which are taken off it. Returns how
+   * much there was to do: the batches, and those that shared rows with them.
    */
   removeLast(places: number[]): number {
     let from = Math.max(places.length - FEWEST_REMOVED, 0);
-    // All of a row, as what remains of it is moved.
+    // All of a row, as what remains of it is written anew.
     const most = Math.max(places.length - MOST_REMOVED, 0);
     while (from > most && rowOf(places[from - 1]!) === rowOf(places[from]!)) from--;
     const gone = new Set(places.splice(from));
     const list = JSON.stringify([...gone]);
     this.#sql.deleteAlone.run(list);
-    let moved = 0;
+    let others = 0;
     for (const found of this.#sql.shared.all(list)) {
       const [id, shared] = found as unknown as [number, Uint8Array];
+      const left: Shared[] = [];
+      let bytes = 0;
+      for (const batch of batchesIn(id, shared)) {
+        const begin = batch.place - id;
+        if (gone.has(batch.place)) {
+          shared.fill(SPACE, begin + DIGITS, batch.end);
+          continue;
+        }
+        left.push(batch);
+        bytes += batch.end - begin;
+      }
+      others += left.length;
+      if (2 * bytes > shared.length) {
+        this.#sql.updateShared.run(shared, id);
+        continue;
+      }
       this.#sql.delete.run(id);
-      for (const { place, no, tail, text } of batchesIn(id, shared)) {
-        if (gone.has(place)) continue;
+      for (const { place, no, tail, text } of left) {
         this.#sql.insert.run(place, no, tail.seq, tail.check, text);
-        moved++;
       }
     }
-    return gone.size + moved;
+    return gone.size + others;
   }
 }
 
@@ -185,23 +207,24 @@ function toBatch([, rowNo, rowSeq, check, text]: Row, no: number, seq: number): 
 }
 
 /** What is in a shared row. */
-function* batchesIn(row: number, bytes: Uint8Array): Generator<Placed & { readonly text: string }> {
+function* batchesIn(row: number, bytes: Uint8Array): Generator<Shared> {
   const shared = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-  for (let begin = 0; begin < shared.length; ) {
+  for (let begin = 0, end = 0; begin < shared.length; begin = end) {
     const start = begin + DIGITS;
-    const end = start + Number(shared.toString("latin1", begin, start));
+    end = start + Number(shared.toString("latin1", begin, start));
+    // A gap.
+    if (shared[start + 1] === SPACE) continue;
     const line = shared.indexOf("\n", start);
     const [no, seq, check] = shared
       .toString("latin1", start + 1, line)
       .split(" ")
       .map(Number);
     const text = shared.toString("utf8", line + 1, end - 1);
-    yield { place: row + begin, no: no!, tail: { seq: seq!, check: check! }, text };
-    begin = end;
+    yield { place: row + begin, no: no!, tail: { seq: seq!, check: check! }, text, end };
   }
 }
 
-function prepare({ db }: SqliteFile) {
+function prepare({ db }: Pick<SqliteFile, "db">) {
   const arrays = (sql: string) => {
     const statement = db.prepare(sql);
     // Rows as arrays cost half of rows as objects.
@@ -228,6 +251,7 @@ function prepare({ db }: SqliteFile) {
        WHERE (run = 0 OR batches.id = value) AND octet_length(text) <= ${LARGE_BYTES}`,
     ),
     alone: arrays('SELECT id, run, seq, "check", text FROM batches WHERE id = ?'),
+    updateShared: db.prepare("UPDATE batches SET text = CAST(? AS TEXT) WHERE id = ?"),
     after: arrays(
       `SELECT id, run, seq, "check", CASE run WHEN 0 THEN ${bytes} END FROM batches WHERE id > ? ORDER BY id`,
     ),

@@ -84,7 +84,24 @@ function count(table: string): number {
 /** Counts the batches that are in rows, in however many. */
 function countBatches(): number {
   using db = new DatabaseSync(path, { readOnly: true });
-  return [...new SqliteRows({ db, close: () => {} }, 0).after(0)].length;
+  return [...new SqliteRows({ db }, 0).after(0)].length;
+}
+
+function countPages() {
+  using db = new DatabaseSync(path, { readOnly: true });
+  const all = db.prepare("PRAGMA page_count").get()!.page_count as number;
+  const free = db.prepare("PRAGMA freelist_count").get()!.freelist_count as number;
+  return { all, used: all - free };
+}
+
+/** Appends a batch to each run in one commit. Whether there was room for it. */
+async function appendToAll(store: Store, logs: ReadonlyMap<string, Batch[]>, textOf: (at: number) => string) {
+  const answers = [...logs].map(async ([run, log], index) => {
+    const batch = next(log.at(-1) ?? start, textOf(log.length * logs.size + index));
+    await store.append(run, log.at(-1) ?? start, batch);
+    log.push(batch);
+  });
+  return (await Promise.allSettled(answers)).every(({ status }) => status === "fulfilled");
 }
 
 /** What a killed process would leave: taken by another one, as closing a file here would drop its locks. */
@@ -217,6 +234,13 @@ describe("sqliteStore locks its file", () => {
     expect(refusal(() => sqliteStore(join(folder, "link.db"))).code).toBe("store_locked");
     symlinkSync(folder, `${folder}/link`);
     expect(refusal(() => sqliteStore(join(folder, "link", "runs.db"))).code).toBe("store_locked");
+  });
+
+  it("also where a link was there before the file it leads to", () => {
+    symlinkSync(path, join(folder, "link.db"));
+    open({}, join(folder, "link.db"));
+    expect(refusal(() => sqliteStore(path)).code).toBe("store_locked");
+    expect(refusal(() => sqliteStore(join(folder, "link.db"))).code).toBe("store_locked");
   });
 
   it("while another process holds it, and no longer than that lives, however it ends", async () => {
@@ -440,6 +464,42 @@ describe("sqliteStore puts batches into rows", () => {
     expect(count("batches")).toBe(0);
   });
 
+  it("that a few leave, without taking more room for the rest", async () => {
+    const store = open();
+    const logs = new Map(Array.from({ length: 25 }, (_, index): [string, Batch[]] => [`r${index}`, []]));
+    const left = ["r3", "r24", "r0"];
+    for (let turn = 0; turn < 60; turn++) await appendToAll(store, logs, () => "x".repeat(300));
+    const { used } = countPages();
+    for (const run of left) {
+      expect(await store.delete(run, logs.get(run)!.at(-1)!)).toBe(true);
+      logs.delete(run);
+      await until(() => count("trash") === 0);
+      expect(countPages().used).toBeLessThanOrEqual(used);
+      expect(countBatches()).toBe(60 * logs.size);
+    }
+    const killed = open({}, copyAsKilled());
+    for (const each of [store, killed]) {
+      for (const run of left) expect(await each.tail(run)).toEqual(start);
+      for (const [run, log] of logs) expect(await each.read(run, 0, 1e9)).toEqual(log);
+    }
+  });
+
+  it("and nothing of a batch stays there when it is removed", async () => {
+    const store = open();
+    const logs = new Map<string, Batch[]>([
+      ["kept", []],
+      ["also kept", []],
+    ]);
+    const secret = next(start, "a secret");
+    await Promise.all([appendToAll(store, logs, () => "x".repeat(300)), store.append("gone", start, secret)]);
+    expect(count("batches WHERE text LIKE '%secret%'")).toBe(1);
+    expect(await store.delete("gone", secret)).toBe(true);
+    await until(() => count("trash") === 0);
+    expect(count("batches WHERE run = 0")).toBe(1);
+    expect(count("batches WHERE text LIKE '%secret%'")).toBe(0);
+    for (const [run, log] of logs) expect(await store.read(run, 0, 1e9)).toEqual(log);
+  });
+
   it("of which one is shared no more, and the one behind it still is", async () => {
     const store = open();
     const logs: Batch[][] = [[], []];
@@ -448,7 +508,7 @@ describe("sqliteStore puts batches into rows", () => {
         log.push(next(log.at(-1) ?? start, `text ${log.length}`));
         return store.append(`r${index}`, log.at(-2) ?? start, log.at(-1)!);
       });
-    const gone = next(start, "gone");
+    const gone = next(start, "gone".repeat(100));
     await Promise.all([...both(), store.append("gone", start, gone)]);
     await Promise.all(both());
     await store.delete("gone", gone);
@@ -624,6 +684,47 @@ describe("sqliteStore without room", () => {
     await until(async () => (await more()) === undefined);
     expect(await store.read("new", 0, 1e9)).toEqual(log);
     expect(log.length).toBeGreaterThan(full);
+  });
+
+  it("takes a delete, even if it needs room to write down what is to be removed", async () => {
+    const store = open({ maxPages: 100, synchronous: "normal" });
+    const log: Batch[] = [];
+    const fillUp = async (run: string, before: Tail) => {
+      for (let tail = before; ; tail = log.at(-1)!) {
+        const batch = next(tail, "x".repeat(60));
+        const refused = await store.append(run, tail, batch).catch((error) => error.code);
+        if (refused !== undefined) return refused;
+        log.push(batch);
+      }
+    };
+    expect(await fillUp("old", start)).toBe("store_full");
+    expect(await store.delete("old", log.at(-1)!)).toBe(true);
+    await until(() => count("trash") === 0);
+    const { length } = log;
+    expect(await fillUp("new", start)).toBe("store_full");
+    expect(log.length).toBeGreaterThan(1.9 * length);
+    // In pages of 8 KiB.
+    expect(countPages().all).toBeLessThan(55);
+  });
+
+  // Of varied sizes some do not fit in where they have to move, and the file has no page left for them.
+  it.each([
+    ["alike", () => "x".repeat(300)],
+    ["varied", (at: number) => "x".repeat(1 + ((at * 7919) % 40))],
+  ])("removes what is deleted from rows that others share (%s)", async (_, textOf) => {
+    const store = open({ maxPages: 120, synchronous: "normal" });
+    const logs = new Map(Array.from({ length: 25 }, (_, index): [string, Batch[]] => [`r${index}`, []]));
+    while (await appendToAll(store, logs, textOf));
+    const last = new Map([...logs].slice(0, 1));
+    while (await appendToAll(store, last, textOf));
+    const { used } = countPages();
+    for (const [run, log] of [...logs].slice(1)) {
+      expect(await store.delete(run, log.at(-1)!)).toBe(true);
+      await until(() => count("trash") === 0);
+    }
+    expect(countPages().used).toBeLessThan(used / 2);
+    expect(await store.read("r0", 0, 1e9)).toEqual(logs.get("r0"));
+    expect(await appendToAll(store, last, textOf)).toBe(true);
   });
 
   it("works again when there is more", async () => {

@@ -226,7 +226,7 @@ class SqliteStore implements Store {
     this.#flush();
     this.#watchers.clear();
     try {
-      this.#begin();
+      this.#begin(true);
       this.#writePages(0);
       this.#sql.commit.run();
       this.#file.db.exec("DELETE FROM meta WHERE name = 'holder'; PRAGMA wal_checkpoint(TRUNCATE);");
@@ -273,7 +273,7 @@ class SqliteStore implements Store {
     const runs: Run[] = [];
     let written: readonly Run[];
     try {
-      this.#begin();
+      this.#begin(jobs.some(isAppend));
       for (const job of jobs) {
         const run = this.#hold(job.run);
         if (run.before === undefined) {
@@ -309,8 +309,9 @@ class SqliteStore implements Store {
     }
   }
 
-  #begin(): void {
+  #begin(limited: boolean): void {
     this.#before = { row: this.#rows.last, unindexed: this.#unindexed };
+    this.#file.limit(limited);
     this.#sql.begin.run();
   }
 
@@ -494,7 +495,7 @@ class SqliteStore implements Store {
   /** Deletes some of what is in the trash, and comes back for the rest. */
   #sweep(): void {
     try {
-      this.#begin();
+      this.#begin(false);
       const no = this.#sql.firstTrash.get()?.no as number | undefined;
       if (no !== undefined && !this.#sweepPage(no) && !this.#packs.deleteOne(no))
         this.#sql.deleteTrash.run(no);

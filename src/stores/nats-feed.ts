@@ -1,7 +1,7 @@
 import type { ConsumerMessages, JsMsg } from "@nats-io/jetstream";
 import { type Connection, HEADER } from "./nats-connection.ts";
 import { RecordIndex } from "./nats-index.ts";
-import type { Names, RecordMark } from "./nats-messages.ts";
+import { DELETED, type Names, type RecordMark } from "./nats-messages.ts";
 
 /** How long to wait for the next of what the server has, in ms. */
 const PATIENCE_MS = 5_000;
@@ -21,8 +21,8 @@ export class Feed {
   readonly #names: Names;
   /** When, by the clock of the server in ms, who was last heard of, and for how long that counts. */
   readonly #heard = new Map<string, { readonly at: number; readonly ms: number; readonly message: number }>();
-  /** While it is filled: the messages that say only that a run is gone, and when they came. */
-  #old: Map<number, number> | undefined = new Map();
+  /** While it is filled: the messages that say only that a run is gone, and when they were stored. */
+  #old: { readonly mark: RecordMark; readonly message: number; readonly at: number }[] | undefined = [];
   #position = 0;
   #now = 0;
   #messages: ConsumerMessages | undefined;
@@ -126,13 +126,30 @@ export class Feed {
 
   #record(mark: RecordMark, message: number): void {
     this.index.take(mark, message);
-    if (mark.gone) this.#old?.set(message, this.#now);
+    if (mark.gone) this.#old?.push({ mark, message, at: this.#now });
   }
 
   /** Takes away what says only that a run is gone: whoever was there then has seen it. */
   #sweep(): void {
-    for (const [message, at] of this.#old ?? []) if (at + KEPT_MS <= this.#now) this.#forget(message);
+    for (const { mark, message, at } of this.#old ?? []) {
+      if (at + KEPT_MS <= this.#now) void this.#forgetRun(mark, message);
+    }
     this.#old = undefined;
+  }
+
+  /** Takes away the end of a deleted log, and what says that it is gone. */
+  async #forgetRun({ at }: RecordMark, message: number): Promise<void> {
+    const { streams } = this.#connection.jsm;
+    const { logs } = this.#names;
+    try {
+      // Not purged by its subject: for that, nats-server 2.9 keeps all others waiting.
+      const end = at > 0 && (await this.#connection.ask(() => streams.getMessage(logs, { seq: at })));
+      if (end && end.header.get(HEADER) === DELETED)
+        await this.#connection.ask(() => streams.deleteMessage(logs, at, false));
+      this.#forget(message);
+    } catch {
+      // Whoever comes next tries again.
+    }
   }
 
   #forget(message: number): void {

@@ -55,6 +55,9 @@ export class LogReader {
       if (mark?.base !== base) return "other";
       next = message.seq + 1;
       if (mark.seq <= after) return "more";
+      const last = batches.at(-1);
+      // The run was begun anew meanwhile: what came first is of the log before, and all that there is of it.
+      if (last && mark.first !== last.seq + 1) return "enough";
       const data = mark.parts.length === 0 ? message.data : await this.#join(mark.parts);
       if (!data) return "other";
       bytes += data.length;

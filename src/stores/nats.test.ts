@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { jetstream, jetstreamManager } from "@nats-io/jetstream";
+import { type JsMsg, jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect, headers } from "@nats-io/transport-node";
 import { afterAll, afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { sealBatch } from "../batch.ts";
@@ -32,6 +32,8 @@ const client = missing === undefined ? await connect({ servers: url.replace("nat
 const jsm = client && (await jetstreamManager(client));
 /** Of all publishers: what a test replaces there is replaced for the stores, too. */
 const publisher = client && Object.getPrototypeOf(jetstream(client));
+/** The same of what reads single messages and purges. */
+const streams = jsm && Object.getPrototypeOf(jsm.streams);
 
 afterEach(() => vi.restoreAllMocks());
 afterAll(async () => {
@@ -171,7 +173,8 @@ else {
         expect(await a.tail(run)).toEqual(start);
         expect(await a.record(run)).toBeUndefined();
       }
-      expect(await messagesOf(a, "log.>")).toBe(0);
+      // The end of each.
+      expect(await messagesOf(a, "log.>")).toBe(3);
       expect(await runsOf(a)).toEqual([]);
     });
 
@@ -188,6 +191,65 @@ else {
       expect(await a.append("r", one!, next(one!))).toEqual({ seq: other.seq, check: other.check });
       expect(await a.read("r", 0, 1e6)).toEqual([other]);
       expect(await a.record("r")).toEqual(recordOf("r", "new"));
+    });
+
+    it.each(["stays", "is gone"])(
+      "reads one log, also if the run is begun anew meanwhile and the end of the old one %s",
+      async (end) => {
+        await using a = await open();
+        await using b = await another(a);
+        const old = await write(a, "r", 4, "old");
+        const renewed: Batch[] = [];
+        const getMessage = streams.getMessage;
+        let reads = 0;
+        vi.spyOn(streams, "getMessage").mockImplementation(async function (this: unknown, ...args) {
+          if (Object.hasOwn(args[1] as object, "next_by_subj") && ++reads === 3) {
+            expect(await b.delete("r", old.at(-1)!)).toBe(true);
+            if (end === "is gone") await jsm!.streams.purge(nameOf.get(a)!);
+            renewed.push(...(await write(b, "r", 3, "new")));
+          }
+          return getMessage.apply(this, args);
+        });
+        const read = await a.read("r", 0, 1e6);
+        expect(renewed.length).toBe(3);
+        expect(read).toEqual(end === "stays" ? renewed : old.slice(0, 2));
+        expect(await a.read("r", 0, 1e6)).toEqual(renewed);
+      },
+    );
+
+    it("has all of a large batch if the run was begun and deleted before that was committed", async () => {
+      await using a = await open();
+      await using b = await another(a);
+      const large = next(start, "x".repeat(2_500_000));
+      const small = next(start);
+      const publish = publisher.publish;
+      const spy = vi.spyOn(publisher, "publish").mockImplementation(async function (this: unknown, ...args) {
+        if ((args[0] as string).includes(".log.")) {
+          spy.mockRestore();
+          expect(await b.append("r", start, small)).toBeUndefined();
+          expect(await b.delete("r", small)).toBe(true);
+        }
+        return publish.apply(this, args);
+      });
+      expect(await a.append("r", start, large)).toBeUndefined();
+      expect(await a.read("r", 0, 1e9)).toEqual([large]);
+      expect(await b.read("r", 0, 1e9)).toEqual([large]);
+    });
+
+    it("does not list by a tag what has lost it in the other while it is being listed", async () => {
+      await using a = await open();
+      await using b = await another(a);
+      await write(a, "kept", 1, "x", recordOf("kept", "kept", 1));
+      const [one] = await write(a, "r", 1, "x", recordOf("r", "r", 2));
+      const listed = async () => (await b.list({ limit: 1, tag: "t" })).map(({ run }) => run);
+      await eventually(listed).toEqual(["r"]);
+      const getMessage = streams.getMessage;
+      const spy = vi.spyOn(streams, "getMessage").mockImplementation(async function (this: unknown, ...args) {
+        spy.mockRestore();
+        expect(await a.append("r", one!, undefined, { ...recordOf("r", "r", 2), tags: [] })).toBeUndefined();
+        return getMessage.apply(this, args);
+      });
+      expect(await listed()).toEqual(["kept"]);
     });
 
     it("keeps one record of those that many write at the same time: that of the last append", async () => {
@@ -345,7 +407,7 @@ else {
       await cut("r");
       expect(await store.delete("r", start)).toBe(true);
       expect(await store.record("r")).toBeUndefined();
-      expect(await messagesOf(store, "log.r")).toBe(0);
+      expect(await messagesOf(store, "log.r")).toBe(1);
     });
 
     it("stores the record later, if it could not be stored with its append", async () => {
@@ -425,7 +487,7 @@ else {
       });
       await eventually(() => messagesOf(store, "part.>")).toBe(parts);
       expect(await store.delete("r", small)).toBe(true);
-      expect(await messagesOf(store, "*.>")).toBe(0);
+      expect(await messagesOf(store, "part.>")).toBe(0);
     });
 
     it("refuses a record that is larger than a message", async () => {
@@ -502,6 +564,30 @@ else {
       const [log] = await write(stores[0]!, "r", 1);
       for (const store of stores) expect(await store.read("r", 0, 1e6)).toEqual([log]);
       for (const store of stores) await store[Symbol.asyncDispose]();
+    });
+
+    it("takes the end of a deleted log away if that is an hour ago, and not before", async () => {
+      await using store = await open();
+      const name = nameOf.get(store)!;
+      const log = await write(store, "r", 3, "x", recordOf("r"));
+      expect(await store.delete("r", log[2]!)).toBe(true);
+      await using early = await another(store);
+      // Behind all that it could have asked for: to see the end, and to take that and the record away.
+      for (let turn = 0; turn < 3; turn++) await early.tail("r");
+      expect(await messagesOf(store, "log.r")).toBe(1);
+      expect(await messagesOf(store, "record.r")).toBe(1);
+      // A message by which the server is an hour further on.
+      const consumer = await jetstream(client!).consumers.get(`${name}-index`);
+      const message = Object.getPrototypeOf(await consumer.next());
+      const info = Object.getOwnPropertyDescriptor(message, "info")!.get!;
+      vi.spyOn(message, "info", "get").mockImplementation(function (this: JsMsg) {
+        const { timestampNanos, ...rest } = info.call(this);
+        return { ...rest, timestampNanos: timestampNanos + (this.subject === `${name}.mark` ? 3_600e9 : 0) };
+      });
+      await using _ = await another(store);
+      await eventually(() => messagesOf(store, "record.r")).toBe(0);
+      expect(await messagesOf(store, "log.r")).toBe(0);
+      expect((await write(store, "r", 2, "new")).length).toBe(2);
     });
 
     it.each([

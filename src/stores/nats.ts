@@ -198,9 +198,9 @@ class NatsStore implements Store {
         const records = await Promise.all(
           entries.map(async (entry) => {
             const record = await this.#findRecord(entry.run, entry.message);
-            return record && (await this.#begun(entry.run, record.mark, record))
-              ? toRecord(record)
-              : undefined;
+            // The index may be behind: another process may have changed the tags.
+            if (!record || (tag !== undefined && !record.mark.tags.includes(tag))) return undefined;
+            return (await this.#begun(entry.run, record.mark, record)) ? toRecord(record) : undefined;
           }),
         );
         found.push(...records.filter((record) => record !== undefined));
@@ -263,7 +263,6 @@ class NatsStore implements Store {
     const { js, headers } = this.#publisher();
     let known = this.#runs.get(run);
     if (!known || !same(known, expected)) known = await this.#last(run);
-    let parts: readonly number[] | undefined;
     for (let tries = 0; tries < TRIES && same(known, expected); tries++) {
       // First: what is in a list and does not exist is seen and left out, what is in none is not found.
       if (record && expected.seq === 0 && !(await this.#announce(run, record))) {
@@ -272,7 +271,7 @@ class NatsStore implements Store {
       }
       const data = Buffer.from(batch.text);
       const room = this.#connection.maxPayload - HEADER_ROOM;
-      if (data.length > room) parts ??= await this.#writeParts(run, data, room);
+      const parts = data.length > room ? await this.#writeParts(run, data, room) : undefined;
       const { seq, check } = batch;
       const mark: LogMark = { first: expected.seq + 1, seq, check, base: known.base, parts: parts ?? [] };
       const options = { headers: headers(formatLogMark(mark)), expect: { lastSubjectSequence: known.at } };
@@ -284,6 +283,8 @@ class NatsStore implements Store {
       } catch (error) {
         this.#runs.delete(run);
         if (!isConflict(error)) throw error;
+        // Not used again: a delete may have taken them away.
+        for (const part of parts ?? []) this.#drop(this.#names.logs, part);
         known = await this.#last(run);
         continue;
       } finally {
@@ -294,7 +295,6 @@ class NatsStore implements Store {
       if (record) await this.#keepRecord(run, { record, at });
       return undefined;
     }
-    for (const part of parts ?? []) this.#drop(this.#names.logs, part);
     if (same(known, expected)) throw new Error("another process comes before each time");
     return tailOf(known);
   }
@@ -333,6 +333,7 @@ class NatsStore implements Store {
   /**
    * A compare comes before everything: the end of the log is a message too, and whoever appends after it has seen
    * it. Then what was before the end is taken away. A crash meanwhile leaves an empty log, to be deleted again.
+   * The end stays: it tells a log that begins there later from this one, to whoever is still at work here.
    */
   async #delete(run: string, expected: Tail): Promise<boolean> {
     const { js, headers } = this.#publisher();
@@ -341,31 +342,34 @@ class NatsStore implements Store {
       if (!same(known, expected)) return false;
       const record = await this.#findRecord(run);
       let end = known.at;
+      let before = end;
       if (known.seq > 0) {
         const options = { headers: headers(DELETED), expect: { lastSubjectSequence: known.at } };
         try {
           end = (await this.#ask(() => js.publish(this.#names.log(run), undefined, options))).seq;
+          before = end;
         } catch (error) {
           if (isConflict(error)) continue;
           // A stream without room for this has none for the append of another either.
           if (natsError(error, "delete").code !== "store_full") throw error;
+          before = end + 1;
         }
       }
       this.#runs.delete(run);
       this.#owed.delete(run);
-      await this.#purge(this.#names.log(run), end);
-      await this.#purge(this.#names.part(run), end);
+      await this.#purge(this.#names.log(run), before);
+      await this.#purge(this.#names.part(run), before);
       if (record) await this.#removeRecord(run, record, end);
       return true;
     }
     throw new Error("another process comes before each time");
   }
 
-  /** Takes away what there is of a subject up to a message. */
-  async #purge(filter: string, through: number): Promise<void> {
-    if (through === 0) return;
+  /** Takes away what there is of a subject before a message. */
+  async #purge(filter: string, before: number): Promise<void> {
+    if (before === 0) return;
     const { streams } = this.#connection.jsm;
-    await this.#ask(() => streams.purge(this.#names.logs, { filter, seq: through + 1 }));
+    await this.#ask(() => streams.purge(this.#names.logs, { filter, seq: before }));
   }
 
   /**

@@ -95,6 +95,8 @@ export class RedisConnection implements AsyncDisposable {
     client.on("ready", () => {
       this.#trouble = undefined;
     });
+    const single = this.#single;
+    single?.on("close", () => clearSocketTimeout(single));
   }
 
   get cluster(): boolean {
@@ -108,6 +110,13 @@ export class RedisConnection implements AsyncDisposable {
   /** Each of the servers that take writes. */
   get nodes(): readonly Redis[] {
     return this.#single ? [this.#single] : (this.client as Cluster).nodes("master");
+  }
+
+  /** Calls back with each server that is connected to from now on, before anybody's command is sent there. */
+  onNode(meet: (node: Redis) => void): void {
+    const single = this.#single;
+    if (single) single.on("ready", () => meet(single));
+    else this.client.on("+node", meet);
   }
 
   get ready(): boolean {
@@ -208,6 +217,16 @@ function optionsFor({ timeoutMs }: RedisPlace): RedisOptions {
     // After a failover the old primary is a replica: the name may lead to the new one by now.
     reconnectOnError: (error) => /(^|\W)READONLY /.test(error.message),
   };
+}
+
+/**
+ * ioredis 5.11.1 leaves the timer of `socketTimeout` running when a connection breaks: it then ends the next.
+ * Not in a cluster: there, another client takes the place of one that broke.
+ */
+function clearSocketTimeout(client: Redis): void {
+  const timed = client as unknown as { socketTimeoutTimer?: NodeJS.Timeout | undefined };
+  clearTimeout(timed.socketTimeoutTimer);
+  timed.socketTimeoutTimer = undefined;
 }
 
 function openCluster(ioredis: Ioredis, seed: Redis, place: RedisPlace, secure: boolean): Cluster {

@@ -90,7 +90,8 @@ local counts = ARGV[4] ~= "" and redis.pcall("PUBSUB", "NUMSUB", unpack(channels
 for index, channel in ipairs(channels) do
   if not counts or counts.err or counts[index * 2] > 0 then
     local hint, text = me .. " " .. ARGV[told[index] + 4], ARGV[told[index] + 5]
-    call("PUBLISH", channel, #text > ${HINTED_BYTES} and hint or hint .. "\\n" .. text)
+    -- A user may be kept from it. What is done is done, and a hint may be lost anyway.
+    redis.pcall("PUBLISH", channel, #text > ${HINTED_BYTES} and hint or hint .. "\\n" .. text)
   end
 end
 return answers`);
@@ -119,7 +120,7 @@ export const deleteScript = script(`
 if (redis.call("HGET", KEYS[2], "tail") or "0-0") ~= ARGV[1] then return 0 end
 local old = redis.call("HMGET", KEYS[2], "at", "tags", "entry")
 redis.call("UNLINK", KEYS[1], KEYS[2])
-redis.call("PUBLISH", ARGV[2], "")
+redis.pcall("PUBLISH", ARGV[2], "")
 return old`);
 
 /**

@@ -3,7 +3,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { Redis } from "ioredis";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import type { AgentFunction } from "../agent.ts";
 import { sealBatch } from "../batch.ts";
 import { event, type StreamEvent } from "../events.ts";
@@ -387,6 +387,23 @@ withServer("redisStore", () => {
       expect(await heard.promise).toEqual(batch);
     });
 
+    it.each([
+      ["one server", false],
+      ["a cluster", true],
+    ])("says on %s what was done, also to a user who may not tell the others of it", async (_, cluster) => {
+      const server = await launch({ cluster });
+      const acl = ["SETUSER", "mute", "on", ">pw", "~*", "resetchannels", "+@all"] as const;
+      await clientOf(server).call("ACL", ...acl);
+      const mute = await open({ url: server.url.replace("//", "//mute:pw@") });
+      const reader = await open({ url: server.url });
+      reader.watch("r", () => {});
+      await reader.tail("r");
+      const [one] = await fill(mute, "r", 1, recordOf("r", 1, "a"));
+      expect(await reader.list({ limit: 9 })).toEqual([recordOf("r", 1, "a")]);
+      expect(await mute.delete("r", one!)).toBe(true);
+      expect(await reader.list({ limit: 9 })).toEqual([]);
+    });
+
     it("hands over what another one appends, but only tells of what is large", async () => {
       const prefix = newPrefix();
       const writer = await open({ url: shared.plain!.url, prefix });
@@ -513,6 +530,18 @@ withServer("redisStore", () => {
       // Nobody but the lists themselves may have to look for what stands there in vain.
       for (const tag of tags) await listers[0]!.list({ limit: 100, tag });
       await expect.poll(() => redis.zcard(`${prefix}tag:status:running`)).toBe(0);
+    });
+
+    it("and apart for tags that are written the same in UTF-8, or as JSON", async () => {
+      const store = await open({ url: shared.plain!.url, prefix: newPrefix() });
+      const lone = "a\ud83d";
+      const tags = [lone, "a\ufffd", JSON.stringify(lone)];
+      for (const [index, tag] of tags.entries())
+        await fill(store, `r${index}`, 1, recordOf(`r${index}`, 1, tag));
+      for (let time = 0; time < 2; time++) {
+        for (const [index, tag] of tags.entries())
+          expect(await store.list({ limit: 9, tag })).toEqual([recordOf(`r${index}`, 1, tag)]);
+      }
     });
 
     it.each(servers)("on %s, and leaves nothing of a deleted run in them", async (_, serverOf) => {
@@ -691,6 +720,29 @@ withServer("redisStore", () => {
       expect(await Promise.all(answers)).toEqual([undefined, [one], []]);
     });
 
+    it("keeps the connection that came back, whatever the one that broke still waited for", async () => {
+      const server = await launch({ appendfsync: "always" });
+      const store = await open({ url: server.url, timeoutMs: 5_000 });
+      vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+      onTestFinished(() => void vi.useRealTimers());
+      await server.kill("SIGSTOP");
+      const lost = code(store.tail("r"));
+      await server.kill("SIGKILL");
+      expect(await lost).toBe("store_unavailable");
+      await server.restart();
+      vi.advanceTimersByTime(1_000);
+      expect(await store.tail("r")).toEqual(start);
+      const redis = clientOf(server);
+      const connection = async () =>
+        /^id=(\d+) .*name=runlog /m.exec((await redis.client("LIST")) as string)?.[1];
+      const back = await connection();
+      vi.advanceTimersByTime(10_000);
+      vi.useRealTimers();
+      expect(await store.tail("r")).toEqual(start);
+      expect(back).toBeDefined();
+      expect(await connection()).toBe(back);
+    });
+
     it("refuses writes while it is a replica, and takes them once it is the primary again", async () => {
       const server = await launch();
       const store = await open({ url: server.url });
@@ -704,6 +756,22 @@ withServer("redisStore", () => {
       expect(await store.read("r", 0, 1)).toEqual([one]);
       await redis.replicaof("NO", "ONE");
       expect(await store.append("r", one!, next(one!))).toBeUndefined();
+    });
+
+    it.each([
+      ["one server", false],
+      ["a cluster", true],
+    ])("does in its order what %s is asked for at once, also the first time", async (_, cluster) => {
+      const server = await launch({ appendfsync: "always", cluster });
+      const store = await open({ url: server.url });
+      const deleteAndAppend = async (run: string) => {
+        const [one] = await fill(store, run, 1);
+        return Promise.all([store.delete(run, one!), store.append(run, start, one!)]);
+      };
+      expect(await deleteAndAppend("first")).toEqual([true, undefined]);
+      await server.restart();
+      await expect.poll(() => code(store.tail("first")), { timeout: 10_000 }).toBe("done");
+      expect(await deleteAndAppend("after a restart")).toEqual([true, undefined]);
     });
 
     it("sends its scripts again to one that has forgotten them", async () => {

@@ -1,3 +1,4 @@
+import type { Redis } from "ioredis";
 import { RunError } from "../errors.ts";
 import type { Batch, Durability, RunRecord, Store, Tail } from "../store.ts";
 import { RedisAppends } from "./redis-appends.ts";
@@ -57,8 +58,8 @@ export async function redisStore(options: string | RedisStoreOptions): Promise<S
   connection.client.on("ready", () => hints.renew());
   try {
     const durability = await redisDurability(connection.nodes);
-    // So that the first of many appends to one run does not come to wait for it behind the others.
-    for (const node of connection.nodes) await node.script("LOAD", appendScript.lua);
+    for (const node of connection.nodes) await loadScripts(node);
+    connection.onNode((node) => void loadScripts(node).catch(ignore));
     await hints.open();
     return new RedisStore({ connection, hints, durability, prefix, keepEndedMs });
   } catch (error) {
@@ -67,6 +68,11 @@ export async function redisStore(options: string | RedisStoreOptions): Promise<S
     await connection[Symbol.asyncDispose]();
     throw refusal;
   }
+}
+
+/** Sends what changes a log before it is asked for, or what is asked for next would come before it. */
+async function loadScripts(node: Redis): Promise<void> {
+  await Promise.all([appendScript, deleteScript].map(({ lua }) => node.script("LOAD", lua)));
 }
 
 interface Parts {
@@ -97,7 +103,7 @@ const ignore = () => {};
  * | `{run}:log` | a stream; the id of an entry is the tail behind its batch, so that a place is found directly |
  * | `{run}:run` | a hash: the tail, which store made the last append, and the record |
  * | `{run}:fence` | on a cluster: the smallest number that index entries of the run may have |
- * | `all`, `tag:TAG` | indexes: sorted sets of entries `startedAt run number`, in the order of lists |
+ * | `all`, `tag:TAG`, `odd-tag:JSON` | indexes: sorted sets of entries `startedAt run number`, as lists go |
  * | `alive`, `expire` | who beats; which runs expire when, and what stands in the indexes of them |
  *
  * Indexes are on other servers of a cluster than the run, so that nothing can change both in one step. They are
@@ -396,7 +402,8 @@ class RedisStore implements Store {
   }
 
   #tagKey(tag: string): string {
-    return `${this.#prefix}tag:${tag}`;
+    // A key is UTF-8, in which a lone surrogate is written as U+FFFD is.
+    return `${this.#prefix}${tag.isWellFormed() ? `tag:${tag}` : `odd-tag:${JSON.stringify(tag)}`}`;
   }
 
   // What stands in braces decides where a key is on a cluster: all keys of a run are in one place.

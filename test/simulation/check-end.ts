@@ -22,6 +22,7 @@ export async function checkEnd(world: World): Promise<void> {
     checkOnce(run, world);
     checkText(run, world);
     checkCancel(run, world);
+    checkHeard(run, world);
     await checkReadings(run, world, lines(run));
   }
   checkAnswers(world);
@@ -55,6 +56,17 @@ function checkViewers(world: World, lines: (run: string) => readonly string[]): 
 /** Whether a line is of another run. */
 function others(world: World, run: string, lines: (run: string) => readonly string[], json: string): boolean {
   return [...world.truth.logs.keys()].some((other) => other !== run && lines(other).includes(json));
+}
+
+function checkHeard(run: string, { labours, truth }: World): void {
+  const events = truth.logs.get(run)!.batches.flatMap(({ entries }) => entries.map(({ event }) => event));
+  const agents = labours.filter((labour) => labour.run === run);
+  if (events.at(-1)?.type !== "run.finished" || agents.length === 0) return;
+  for (const event of events) {
+    if (event.type !== "input.message") continue;
+    const { id } = event.message;
+    require(20, agents.some(({ heard }) => heard.has(id)), `nobody heard message ${id} of ${run}`);
+  }
 }
 
 function checkAnswers(world: World): void {

@@ -19,6 +19,7 @@ export const invariants = {
   17: "The wall clocks of the processes order nothing and end nothing",
   18: "Servers that start anew on a log that has ended add nothing to it, and a process that can be heard is not called dead",
   19: "What an agent has said is in the log a moment later, wherever nothing is wrong",
+  20: "A message that is in the log of a run that finished was heard by an agent of it",
 } as const;
 export type Invariant = keyof typeof invariants;
 

@@ -1,5 +1,5 @@
 import type { AgentLike, RunContext } from "../../src/agent.ts";
-import { type AgentEvent, event } from "../../src/events.ts";
+import { type AgentEvent, event, type StreamEvent } from "../../src/events.ts";
 import { wait } from "../../src/internal/wait.ts";
 import type { Random } from "../support/seed.ts";
 import { Violation } from "./invariants.ts";
@@ -17,6 +17,8 @@ export interface Labour {
   /** Characters of deltas that the hub took from it, and those of them that were committed. */
   chars: number;
   committed: number;
+  /** The ids of the messages that it was given. */
+  readonly heard: Set<string>;
   aborted: boolean;
   over: boolean;
 }
@@ -59,6 +61,7 @@ async function* work(
     marks: 0,
     chars: 0,
     committed: 0,
+    heard: new Set(),
     aborted: signal.aborted,
     over: false,
   };
@@ -69,6 +72,10 @@ async function* work(
   const mark = () =>
     event.custom({ name: "sim.mark", data: { run, labour: labour.id, mark: labour.marks++ } });
   const events = entries.map((entry) => entry.event);
+  const hear = (messages: readonly StreamEvent[]) => {
+    for (const each of messages) if (each.type === "input.message") labour.heard.add(each.message.id);
+  };
+  hear(events);
   const done = Math.max(
     0,
     ...events.map((each) => (each.type === "step.finished" && each.finishReason === "stop" ? each.step : 0)),
@@ -82,7 +89,7 @@ async function* work(
       return;
     }
     for (let step = done + 1; step <= task.steps; step++) {
-      context.takeMessages();
+      hear(context.takeMessages());
       yield event.stepStarted({ step });
       yield mark();
       const id = `${step}`;
@@ -123,7 +130,7 @@ async function* work(
         return;
       }
     }
-    context.takeMessages();
+    hear(context.takeMessages());
   } finally {
     labour.over = true;
   }

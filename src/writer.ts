@@ -34,8 +34,9 @@ export interface WriterOptions {
   readonly onTrouble?: ((error: unknown, run: string) => void) | undefined;
 }
 
-/** An event that waits for its batch: encoded, or a delta that may still grow. */
-type Pending = string | Delta;
+/** An event that waits for its batch: encoded, or a delta of our own that may still grow. */
+type Pending = string | Growing;
+type Growing = Delta & { text: string };
 
 /** What the next batch is to hold, asked for anew after each conflict. */
 interface Draft {
@@ -79,7 +80,7 @@ export class Writer {
   /** The last append of each producer elsewhere. */
   #producers: Map<string, Producer> | undefined;
   /** Deltas of which the last character is only half there, by block: the half waits for the next delta. */
-  #halves: Map<string, Delta> | undefined;
+  #halves: Map<string, Growing> | undefined;
   #recordChanged = false;
   /** What the log amounts to with the batch in flight: `summary` is ahead of it by what was written since. */
   #committing: Summary | undefined;
@@ -381,7 +382,7 @@ export class Writer {
     if (text === "") return;
     const waiting = this.#pending.at(-1);
     if (typeof waiting === "object" && continues(waiting, event) && waiting.text.length < MERGED_CHARS) {
-      this.#pending[this.#pending.length - 1] = { ...waiting, text: waiting.text + text };
+      waiting.text += text;
       this.#pendingBytes += text.length;
     } else {
       // A copy: whoever made the event may use it again.

@@ -7,6 +7,7 @@ import { SCHEMA_VERSION } from "./events.ts";
 import { Execution, type ExecutionHost } from "./execution.ts";
 import { hashOf, newHolder, newId } from "./internal/id.ts";
 import { wait } from "./internal/wait.ts";
+import { toJson } from "./json.ts";
 import { Lease } from "./lease.ts";
 import { defaultLimits } from "./limits.ts";
 import { type FollowOptions, Log, type Slice } from "./log.ts";
@@ -205,7 +206,7 @@ export class Hub implements AsyncDisposable {
       const why = '"input" must be a text or messages, and not empty';
       throw new RunError("invalid_request", `Cannot start a run: ${why}`);
     }
-    if (metadata && JSON.stringify(metadata).length > 8 * 1024) {
+    if (metadata && JSON.stringify(toJson(metadata)).length > 8 * 1024) {
       throw new RunError("too_large", "Cannot start a run: its metadata is more than 8 KiB");
     }
     if (thread !== undefined) checkId(thread, "thread id");
@@ -220,7 +221,7 @@ export class Hub implements AsyncDisposable {
       ...(leaseMs !== undefined && { leaseMs }),
       ...(agent?.onProducerLost === "resume" && { onProducerLost: agent.onProducerLost }),
     };
-    const fingerprint = hashOf(JSON.stringify(asked));
+    const fingerprint = hashOf(JSON.stringify(toJson(asked)));
     const run = this.run(id);
     if (options.id !== undefined && (await this.#startedBefore(id, fingerprint)))
       return { run, created: false };

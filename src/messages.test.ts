@@ -97,6 +97,43 @@ describe("toMessages", () => {
     expect(finalText(messages)).toBe("Done");
   });
 
+  it("[F84] leaves out what an attempt added to the message of a step before", () => {
+    const messages = messagesOf(
+      { type: "step.started", step: 1 },
+      ...text("1", "First. "),
+      { type: "step.finished", step: 1, finishReason: "stop", usage: null, cost: null },
+      { type: "step.started", step: 2 },
+      ...text("2", "Wrong."),
+      { type: "step.retried", step: 2, attempt: 1, code: "overloaded", message: "busy" },
+      ...text("2.2", "Right."),
+    );
+    expect(finalText(messages)).toBe("First. Right.");
+  });
+
+  it("[F84] leaves out what an agent inside the run withdrew, and keeps what another one says", () => {
+    const inside = (parent: string, ...events: StreamEvent[]) =>
+      events.map((each) => ({ ...each, agent: "helper", parent }) as StreamEvent);
+    const messages = messagesOf(
+      ...inside("task-1", { type: "step.started", step: 1 }, ...text("1", "Wrong")),
+      ...inside("task-2", { type: "step.started", step: 1 }, { type: "text.started", id: "2" }),
+      ...inside("task-1", { type: "step.retried", step: 1, attempt: 1, code: "overloaded", message: "busy" }),
+      ...inside("task-2", { type: "text.delta", id: "2", text: "Right" }),
+    );
+    expect(finalText(messages)).toBe("Right");
+  });
+
+  it("[F10] keeps the answer of each call where a provider uses an id again", () => {
+    const call = (step: number, output: string): StreamEvent[] => [
+      { type: "step.started", step },
+      { type: "tool.called", callId: "call_0", name: "clock", input: {} },
+      { type: "tool.returned", callId: "call_0", name: "clock", output, durationMs: 1 },
+      { type: "step.finished", step, finishReason: "tool-calls", usage: null, cost: null },
+    ];
+    const [, first, second] = messagesOf(...call(1, "noon"), ...call(2, "night"));
+    expect(first?.parts).toMatchObject([{ output: "noon" }]);
+    expect(second?.parts).toMatchObject([{ output: "night" }]);
+  });
+
   it("[F41] begins with the history that the run was given", () => {
     const before: Message = { id: "h1", role: "assistant", parts: [{ type: "text", text: "Earlier" }] };
     const entry: Entry = { seq: 1, at: 0, event: { ...started, history: [before] } as StreamEvent };

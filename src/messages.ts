@@ -1,10 +1,11 @@
-import type { Entry, Json, Message, Part, StreamEvent } from "./events.ts";
+import { Attempts } from "./attempts.ts";
+import type { Entry, EventOf, Json, Message, Origin, Part, StreamEvent } from "./events.ts";
 
 /**
  * The conversation that a log holds: its input, then what the agent said, with each tool's answer in the
  * part of its call. A `message` event stands for what was streamed under its id; what was streamed without
- * one is put together from its blocks. Withdrawn attempts are left out, and what is said on behalf of a call; `input.message` comes where it was
- * sent. Pure: any prefix of a log has its messages.
+ * one is put together from its blocks. Withdrawn attempts are left out, and what is said on behalf of a call;
+ * `input.message` comes where it was sent. Pure: any prefix of a log has its messages.
  */
 export function toMessages(entries: Iterable<Entry>): Message[] {
   const builder = new MessageBuilder();
@@ -16,9 +17,9 @@ type Draft = { id: string; role: Message["role"]; parts: Part[] };
 
 class MessageBuilder {
   #drafts: Draft[] = [];
-  /** Where the open step began: what a retry withdraws. */
+  /** Where the open step began: what names no message belongs to the last one from here on. */
   #mark = 0;
-  #inStep = false;
+  readonly #attempts = new Attempts<Part>();
   readonly #calls = new Set<string>();
   readonly #blocks = new Map<string, Part & { text: string }>();
   readonly #answers = new Map<string, { output: Json } | { error: string }>();
@@ -32,6 +33,7 @@ class MessageBuilder {
   apply(event: StreamEvent): void {
     // What an agent says that is a tool is its caller's to pass on, as the result of the call.
     if (event.parent !== undefined && this.#calls.has(event.parent)) return;
+    this.#withdraw(new Set(this.#attempts.apply(event)));
     switch (event.type) {
       case "run.started":
         this.#drafts.push(...(event.history ?? []).map(draftOf));
@@ -48,20 +50,16 @@ class MessageBuilder {
       case "step.started":
       case "step.finished":
         this.#begin();
-        this.#inStep = event.type === "step.started";
-        break;
-      case "step.retried":
-        this.#withdraw();
-        break;
-      case "run.resumed":
-        // Between two steps nothing is open that could be withdrawn.
-        if (this.#inStep) this.#withdraw();
-        this.#inStep = false;
         break;
       case "message": {
-        const at = this.#drafts.findIndex((draft) => draft.id === event.message.id);
-        if (at < 0) this.#drafts.push(draftOf(event.message));
-        else this.#drafts[at] = draftOf(event.message);
+        const draft = draftOf(event.message);
+        const at = this.#drafts.findIndex(({ id }) => id === draft.id);
+        // One that stands for what is settled is settled too.
+        const fresh = at < 0 || this.#drafts[at]!.parts.every((part) => this.#attempts.has(part));
+        if (draft.role === "assistant" && fresh)
+          for (const part of draft.parts) this.#attempts.say(part, event);
+        if (at < 0) this.#drafts.push(draft);
+        else this.#drafts[at] = draft;
         break;
       }
       case "text.started":
@@ -71,7 +69,7 @@ class MessageBuilder {
           text: "",
         };
         this.#blocks.set(event.id, part);
-        this.#open(event.messageId).parts.push(part);
+        this.#add(part, event);
         break;
       }
       case "text.delta":
@@ -81,22 +79,29 @@ class MessageBuilder {
         break;
       }
       case "file":
-        this.#open(undefined).parts.push({
-          type: "file",
-          mediaType: event.mediaType,
-          ...(event.data !== undefined && { data: event.data }),
-          ...(event.url !== undefined && { url: event.url }),
-        });
+        this.#add(
+          {
+            type: "file",
+            mediaType: event.mediaType,
+            ...(event.data !== undefined && { data: event.data }),
+            ...(event.url !== undefined && { url: event.url }),
+          },
+          event,
+        );
         break;
       case "tool.called":
         this.#calls.add(event.callId);
-        this.#open(event.messageId).parts.push({
-          type: "tool",
-          callId: event.callId,
-          name: event.name,
-          input: event.input,
-          ...(event.providerMetadata !== undefined && { providerMetadata: event.providerMetadata }),
-        });
+        this.#keepAnswer(event);
+        this.#add(
+          {
+            type: "tool",
+            callId: event.callId,
+            name: event.name,
+            input: event.input,
+            ...(event.providerMetadata !== undefined && { providerMetadata: event.providerMetadata }),
+          },
+          event,
+        );
         break;
       case "tool.returned":
         this.#answers.set(event.callId, { output: event.output });
@@ -124,10 +129,34 @@ class MessageBuilder {
     this.#mark = this.#drafts.length;
   }
 
-  #withdraw(): void {
+  #add(part: Part, event: Origin & { readonly messageId?: string }): void {
+    this.#open(event.messageId).parts.push(part);
+    this.#attempts.say(part, event);
+  }
+
+  #withdraw(parts: ReadonlySet<Part>): void {
+    if (parts.size === 0) return;
     // What people sent during the attempt stays.
-    this.#drafts = this.#drafts.filter((draft, index) => index < this.#mark || draft.role !== "assistant");
-    this.#blocks.clear();
+    for (const [id, part] of this.#blocks) if (parts.has(part)) this.#blocks.delete(id);
+    const isLeft = (draft: Draft) =>
+      draft.parts.length === 0 || !draft.parts.every((part) => parts.has(part));
+    this.#mark = this.#drafts.slice(0, this.#mark).filter(isLeft).length;
+    this.#drafts = this.#drafts.filter(isLeft);
+    for (const draft of this.#drafts) draft.parts = draft.parts.filter((part) => !parts.has(part));
+  }
+
+  /** Providers may use a call's id again, in another step: its answer stays with the call that it was for. */
+  #keepAnswer({ callId, ...event }: EventOf<"tool.called">): void {
+    if (!this.#answers.has(callId)) return;
+    for (const { parts } of this.#drafts) {
+      for (const [index, part] of parts.entries()) {
+        if (part.type !== "tool" || part.callId !== callId) continue;
+        const answered = this.#answered(part);
+        if (this.#attempts.has(part)) this.#attempts.say(answered, event);
+        parts[index] = answered;
+      }
+    }
+    this.#answers.delete(callId);
   }
 
   #answered(part: Part): Part {

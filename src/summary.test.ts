@@ -75,8 +75,13 @@ describe("Summary, of an attempt that is withdrawn", () => {
   it("[F12] goes on waiting for what was asked in a step that was finished", () => {
     const finished = event.stepFinished({ step: 1, ...done });
     const next = event.stepStarted({ step: 2 });
-    const summary = summaryOf(...open, finished, next, { type: "run.resumed", fromStep: 2 });
-    expect([...summary.approvals.keys()]).toEqual(["a"]);
+    for (const withdrawn of [
+      event.stepRetried({ step: 2, attempt: 1, code: "overloaded", message: "no" }),
+      { type: "run.resumed", fromStep: 2 } as const,
+    ]) {
+      const summary = summaryOf(...open, finished, next, withdrawn);
+      expect([...summary.approvals.keys()]).toEqual(["a"]);
+    }
   });
 });
 
@@ -104,13 +109,24 @@ describe("Summary, of agents inside an agent", () => {
 
   it("[F21] [F84] withdraws with a retry only what the one that tries again has said", () => {
     const open = [
+      event.stepStarted({ step: 1 }),
       event.textStarted({ id: "outer" }),
+      inside(event.stepStarted({ step: 1 })),
       inside(event.textStarted({ id: "inner" })),
       inside(event.stepRetried({ step: 1, attempt: 1, code: "overloaded", message: "Busy" })),
     ];
-    expect(summaryOf(...open).close("over")).toEqual([
+    const closed = summaryOf(...open).close("over");
+    expect(closed.filter(({ type }) => type === "text.finished")).toEqual([
       { type: "text.finished", id: "outer", interrupted: true },
     ]);
+  });
+
+  it("[F21] [F84] closes what is left open of a step before, whatever is withdrawn after it", () => {
+    const call = event.toolCalled({ callId: "c", name: "search", input: {} });
+    const finished = event.stepFinished({ step: 1, ...done });
+    const retried = event.stepRetried({ step: 2, attempt: 1, code: "overloaded", message: "Busy" });
+    const log = [event.stepStarted({ step: 1 }), call, finished, event.stepStarted({ step: 2 }), retried];
+    expect(summaryOf(...log).close("over")[0]).toMatchObject({ type: "tool.failed", callId: "c" });
   });
 
   it("closes what they left open as theirs", () => {

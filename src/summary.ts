@@ -1,5 +1,7 @@
+import { Attempts } from "./attempts.ts";
 import { RunError } from "./errors.ts";
 import type { AgentStatus, EventOf, Input, Origin, StreamEvent, Usage } from "./events.ts";
+import { speakerOf } from "./speaker.ts";
 
 /** `waiting`: for the answer to an `approval.requested`. */
 export type RunStatus = "running" | "waiting" | "finished" | "failed" | "cancelled";
@@ -49,8 +51,8 @@ export class Summary {
   #calls: Open<EventOf<"tool.started" | "tool.called">> = NONE;
   /** Approvals without an answer, by id. */
   approvals: Open<EventOf<"approval.requested">> = NONE;
-  /** Those that were asked for in a step that is under way: with the step they are withdrawn. */
-  #unsettled: ReadonlyMap<string, true> = NONE;
+  /** What is open of steps that are under way, as `block ID`, `call ID` and `approval ID`; made with the first step. */
+  #attempts: Attempts<string> | undefined;
   /** Whether the run's own agent counts steps: then those of agents inside it are theirs alone. */
   #countsSteps = false;
   #answered: ReadonlyMap<string, true> = NONE;
@@ -63,7 +65,7 @@ export class Summary {
     copy.#blocks = this.#blocks;
     copy.#calls = this.#calls;
     copy.#answered = this.#answered;
-    copy.#unsettled = this.#unsettled;
+    copy.#attempts = this.#attempts?.clone();
     copy.#countsSteps = this.#countsSteps;
     copy.#statuses = this.#statuses;
     copy.#resumedFrom = this.#resumedFrom;
@@ -82,12 +84,14 @@ export class Summary {
 
   /** The step that another process begins with: the one that is open, else the next. */
   get nextStep(): number {
-    const open = [...this.#steps.values()].filter((step) => !this.#countsSteps || originOf(step) === "");
+    const open = [...this.#steps.values()].filter((step) => !this.#countsSteps || speakerOf(step) === "");
     return open.length > 0 ? Math.min(...open.map(({ step }) => step)) : this.step + 1;
   }
 
   /** Takes one more event. Returns whether what lists show has changed. */
   apply(event: StreamEvent, at: number): boolean {
+    if (event.type === "step.started") this.#attempts ??= new Attempts();
+    for (const gone of this.#attempts?.apply(event) ?? []) this.#withdraw(gone);
     switch (event.type) {
       case "run.started":
         this.started = event;
@@ -100,28 +104,19 @@ export class Summary {
         this.endedAt = at;
         return true;
       case "step.retried":
-        // What the attempt had said is withdrawn; of an agent inside another only its own.
-        this.#blocks = ofOthers(this.#blocks, event);
-        this.#calls = ofOthers(this.#calls, event);
-        this.approvals = ofOthers(this.approvals, event);
         return true;
       case "run.resumed":
-        if (this.#steps.size > 0) {
-          this.#blocks = this.#calls = this.#steps = NONE;
-          for (const id of this.#unsettled.keys()) this.approvals = without(this.approvals, id);
-          this.#unsettled = NONE;
-        }
+        this.#steps = NONE;
         this.resumes = event.fromStep === this.#resumedFrom ? this.resumes + 1 : 1;
         this.#resumedFrom = event.fromStep;
         return true;
       case "step.started":
-        this.#countsSteps ||= originOf(event) === "";
-        if (!this.#countsSteps || originOf(event) === "") this.step = event.step;
-        this.#steps = put(this.#steps, `${event.step} ${originOf(event)}`, event);
+        this.#countsSteps ||= speakerOf(event) === "";
+        if (!this.#countsSteps || speakerOf(event) === "") this.step = event.step;
+        this.#steps = put(this.#steps, `${event.step} ${speakerOf(event)}`, event);
         return true;
       case "step.finished":
-        this.#steps = without(this.#steps, `${event.step} ${originOf(event)}`);
-        if (this.#steps.size === 0) this.#unsettled = NONE;
+        this.#steps = without(this.#steps, `${event.step} ${speakerOf(event)}`);
         // A step that was cut off before its provider told anything leaves what is known as it is.
         if (event.usage === null && event.finishReason === "interrupted") {
           if (!this.usage) this.cost = null;
@@ -134,25 +129,30 @@ export class Summary {
       case "text.started":
       case "reasoning.started":
         this.#blocks = put(this.#blocks, event.id, event);
+        this.#say(`block ${event.id}`, event);
         return false;
       case "text.finished":
       case "reasoning.finished":
         this.#blocks = without(this.#blocks, event.id);
+        this.#attempts?.forget(`block ${event.id}`);
         return false;
       case "tool.started":
       case "tool.called":
         this.#calls = put(this.#calls, event.callId, event);
+        this.#say(`call ${event.callId}`, event);
         return false;
       case "tool.returned":
       case "tool.failed":
         this.#calls = without(this.#calls, event.callId);
+        this.#attempts?.forget(`call ${event.callId}`);
         return false;
       case "approval.requested":
         this.approvals = put(this.approvals, event.approvalId, event);
-        if (this.#steps.size > 0) this.#unsettled = put(this.#unsettled, event.approvalId, true);
+        this.#say(`approval ${event.approvalId}`, event);
         return true;
       case "input.approval":
         this.#answered = put(this.#answered, event.approvalId, true);
+        this.#attempts?.forget(`approval ${event.approvalId}`);
         if (!this.approvals.has(event.approvalId)) return false;
         this.approvals = without(this.approvals, event.approvalId);
         return true;
@@ -171,6 +171,18 @@ export class Summary {
       default:
         return false;
     }
+  }
+
+  /** Keeps in mind that something was opened in a step that is under way. */
+  #say(what: string, event: Origin): void {
+    if (this.#steps.size > 0) this.#attempts?.say(what, event);
+  }
+
+  #withdraw(what: string): void {
+    const id = what.slice(what.indexOf(" ") + 1);
+    if (what.startsWith("block ")) this.#blocks = without(this.#blocks, id);
+    else if (what.startsWith("call ")) this.#calls = without(this.#calls, id);
+    else this.approvals = without(this.approvals, id);
   }
 
   /** Refuses with `invalid_event` or `not_waiting` what cannot come next. */
@@ -226,17 +238,6 @@ function without<Value>(map: ReadonlyMap<string, Value>, key: string): ReadonlyM
   const rest = new Map(map);
   rest.delete(key);
   return rest.size === 0 ? NONE : rest;
-}
-
-/** What is left open when an attempt of somebody is withdrawn. */
-function ofOthers<Value extends Origin>(open: Open<Value>, retried: Origin): Open<Value> {
-  const who = originOf(retried);
-  return new Map([...open].filter(([, of]) => who !== "" && who !== originOf(of)));
-}
-
-/** Who speaks in an event, as text: empty for the run's own agent. */
-function originOf({ agent, parent }: Origin): string {
-  return agent === undefined && parent === undefined ? "" : `${agent ?? ""} ${parent ?? ""}`;
 }
 
 function whose({ agent, parent }: Origin): Origin {

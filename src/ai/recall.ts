@@ -1,6 +1,7 @@
 import type { RunContext } from "../agent.ts";
-import type { EventOf, Json, Message, Origin, StreamEvent } from "../events.ts";
+import type { EventOf, Json, Message, StreamEvent } from "../events.ts";
 import { toMessages } from "../messages.ts";
+import { speakerOf } from "../speaker.ts";
 import type { CallEnd, ToolCall } from "./calls.ts";
 import type { ProviderApproval } from "./model-messages.ts";
 import { BY_PROVIDER } from "./parts.ts";
@@ -120,12 +121,14 @@ export class Recall {
   }
 
   #apply(event: StreamEvent): void {
+    // Agents inside a tool count their steps on their own.
+    const isOwn = speakerOf(event) === "";
     switch (event.type) {
       case "step.started":
-        if (isOwn(event)) this.tries += 1;
+        if (isOwn) this.tries += 1;
         break;
       case "step.retried":
-        if (!isOwn(event)) break;
+        if (!isOwn) break;
         this.tries += 1;
         this.#withdraw("retried");
         break;
@@ -137,7 +140,7 @@ export class Recall {
         break;
       }
       case "step.finished":
-        if (isOwn(event)) this.finish(event);
+        if (isOwn) this.finish(event);
         else this.#add(event);
         break;
       case "tool.started":
@@ -193,11 +196,6 @@ function goOn({ entries, history }: RunContext): Message[] {
   // A history that came with the question is in the log; that of a thread is in the logs before.
   const told = first?.event.type === "run.started" && first.event.history !== undefined;
   return [...(told ? [] : history), ...toMessages(entries)];
-}
-
-/** Whether an event is of the agent itself: agents inside a tool count their steps on their own. */
-function isOwn({ agent, parent }: Origin): boolean {
-  return agent === undefined && parent === undefined;
 }
 
 function isByProvider(metadata: Json | undefined): boolean {

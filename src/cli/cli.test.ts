@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
@@ -324,6 +325,24 @@ describe("follow", () => {
     expect(await child.ended).toBe(0);
     expect(child.lines).toEqual([(await logOf(run)).split("\n")[0], "0"]);
     expect(child.stderr).toBe("");
+  });
+
+  test.skipIf(!existsSync("/dev/full"))("says in one line that its output cannot be written", async () => {
+    const run = await start("talker");
+    await hub.run(run).ended();
+    const main = fileURLToPath(new URL("main.ts", import.meta.url));
+    const line = `"${process.execPath}" "${main}" follow ${run} > /dev/full`;
+    await using child = new Child("bash", ["-c", line], { url });
+    expect(await child.ended).toBe(1);
+    expect(child.error).toMatchObject({ code: "output_failed", message: expect.stringContaining("ENOSPC") });
+    expect(child.stderr.trim().split("\n")).toHaveLength(1);
+  });
+
+  test("a token that no header can hold is not called a server that is gone, and is not shown", async () => {
+    await using child = runlog(["ls", "--token", "secret\nline"], { url });
+    expect(await child.ended).toBe(2);
+    expect(child.error.code).toBe("usage");
+    expect(child.stderr).not.toContain("secret");
   });
 });
 

@@ -2,16 +2,24 @@
 import { runCommand } from "citty";
 import { checkArgs } from "./check-args.ts";
 import { commands } from "./commands.ts";
-import { failureOf } from "./failure.ts";
+import { CliError, failureOf } from "./failure.ts";
 import { surviveClosedPipes, write } from "./output.ts";
 import { escapeControls, strip } from "./strip.ts";
 import { version } from "./version.ts";
 
-surviveClosedPipes();
+surviveClosedPipes((error) => {
+  say(new CliError("output_failed", `Cannot write the output: ${error.message}`, 1));
+  process.exit();
+});
 const rawArgs = process.argv.slice(2);
 try {
   await main(rawArgs);
 } catch (error) {
+  say(error);
+}
+
+/** Tells of what ends the command, and sets its exit code. */
+function say(error: unknown): void {
   const failure = failureOf(error);
   const json = rawArgs.some(
     (arg, index) =>

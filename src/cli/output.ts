@@ -41,10 +41,10 @@ export function notice(text: string): void {
   process.stderr.write(`${strip(text)}\n`);
 }
 
-/** A reader that has gone, as `| head -1` does, is no error. */
-export function surviveClosedPipes(): void {
+/** A reader that has gone, as `| head -1` does, is no error; `onLost` is told of one, as of a full disk. */
+export function surviveClosedPipes(onLost: (error: Error) => void): void {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
+    if (error.code !== "EPIPE") return onLost(error);
     // Nothing more can be told, and nobody wants to know.
     process.exit(0);
   });

@@ -9,9 +9,9 @@ import { cancel } from "./watch.ts";
 /** How long the server waits for us, and how often we say that we are still here. */
 const LEASE_MS = 30_000;
 const RENEW_MS = 10_000;
-/** What is sent at once: below the server's limits of 500 events and 1 MiB. */
+/** What is sent at once: below the server's limits of 500 events and 1 MiB. A longer event goes alone. */
 const MOST_EVENTS = 500;
-const MOST_CHARS = 256 * 1024;
+const MOST_BYTES = 512 * 1024;
 
 /** Starts the run that a recording tells of as one that we write, and resolves to its id. */
 export async function startRecorded(http: Http, recording: readonly Entry[]): Promise<string> {
@@ -73,12 +73,13 @@ export async function produce(
         next++;
       } else {
         const events: StreamEvent[] = [];
-        let chars = 0;
-        for (; next < timeline.length && events.length < MOST_EVENTS && chars < MOST_CHARS; next++) {
+        let bytes = 0;
+        for (; next < timeline.length && events.length < MOST_EVENTS; next++) {
           const { due, event } = timeline[next]!;
           if (isInput(event) || begin + due / speed > now) break;
+          bytes += Buffer.byteLength(JSON.stringify(event));
+          if (bytes > MOST_BYTES && events.length > 0) break;
           events.push(event);
-          chars += JSON.stringify(event).length;
         }
         await post("events", events);
       }

@@ -85,6 +85,13 @@ describe("replay", () => {
     );
   });
 
+  test("sends what happened at once in as many parts as the server's limit asks for", async () => {
+    // Together they are over 1 MiB, each is not; and in UTF-8 they are longer than in characters.
+    const events = [started, delta("€".repeat(80_000)), delta("x".repeat(900_000)), finished];
+    await using child = runlog(["replay", recorded(...atOnce(...events)), "--speed", "max"], { url });
+    expect([await child.ended, child.stderr]).toEqual([0, expect.stringMatching(/^run \S+\n$/)]);
+  });
+
   test("[F20] [F87] [F100] plays what people said, too, and asks nobody", async () => {
     const events = [started, asked, answered, heard, ...said, finished];
     await using child = runlog(["replay", recorded(...atOnce(...events))], { url });

@@ -115,6 +115,16 @@ describe("serving", () => {
     expect((await fetch(`${url}/runs`, { headers: { authorization: "Bearer secret" } })).status).toBe(200);
   });
 
+  test.each(["secret\n", "secret "])(
+    "refuses a token that no client can send, and does not show it: %j",
+    async (token) => {
+      await using server = serve(["--store", "memory:"], { env: { RUNLOG_TOKEN: token } });
+      expect(await server.ended).toBe(2);
+      expect(server.error).toMatchObject({ code: "usage", message: expect.stringContaining("RUNLOG_TOKEN") });
+      expect(server.stderr).not.toContain("secret");
+    },
+  );
+
   test("pages of the origins that it is told may use it", async () => {
     await using server = serve([
       "--store",

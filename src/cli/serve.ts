@@ -54,7 +54,7 @@ export const command = defineCommand({
     const port = portOf(args.port ?? env.PORT);
     const host = args.host ?? "127.0.0.1";
     const storeUrl = args.store ?? (env.RUNLOG_STORE || "sqlite:.runlog/runlog.db");
-    const token = env.RUNLOG_TOKEN || undefined;
+    const token = tokenOf(env.RUNLOG_TOKEN);
     const agents = await agentsFor(args);
     const [{ openStore, shownUrl }, { createHub }, { listen }] = await Promise.all([
       import("../stores/open.ts"),
@@ -113,6 +113,14 @@ function portOf(text: string | undefined): number {
   const port = Number(text || 8000);
   if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
   throw usageError(`Cannot listen on port "${text}": it is a number from 0 to 65535`);
+}
+
+/** Refuses what no client could send: as a secret has it that was kept in a file, with the line end. */
+function tokenOf(text: string | undefined): string | undefined {
+  if (!text || /^[\x20-\x7e]*[\x21-\x7e]$/.test(text)) return text || undefined;
+  throw usageError(
+    "Cannot use RUNLOG_TOKEN: it must be of printable ASCII characters, and end with no space or line end",
+  );
 }
 
 function urlOf(text: string | undefined): string | undefined {

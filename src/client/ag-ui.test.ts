@@ -155,6 +155,40 @@ describe("RunlogAgent", () => {
     }
   });
 
+  it("closes its connection when it is detached, and the run goes on", async () => {
+    const { opened, open } = gate();
+    async function* slow(): AgentStream {
+      yield { type: "text.started", id: "1" };
+      yield { type: "text.delta", id: "1", text: "So" };
+      await opened;
+    }
+    const served = await serve(slow);
+    const closed = Promise.withResolvers<void>();
+    const agent = agentOf(async (url, init) => {
+      const response = await served.fetch(url, init);
+      const reader = response.body!.getReader();
+      const body = new ReadableStream<Uint8Array>({
+        async pull(controller) {
+          const { done, value } = await reader.read();
+          if (!done) controller.enqueue(value);
+        },
+        cancel() {
+          closed.resolve();
+          return reader.cancel();
+        },
+      });
+      return new Response(body, { headers: response.headers });
+    });
+    const said = Promise.withResolvers<void>();
+    const left = agent.runAgent({ runId: "r-1" }, { onTextMessageContentEvent: () => said.resolve() });
+    await said.promise;
+    await agent.detachActiveRun();
+    await left;
+    await closed.promise;
+    expect((await served.hub.run("r-1").info()).status).toBe("running");
+    open();
+  });
+
   it("finds an empty thread empty, and one that it knows to the end as it is", async () => {
     const served = await serve(parrot);
     const agent = agentOf(served.fetch);
@@ -266,6 +300,27 @@ describe("RunlogAgent", () => {
       { wait: () => new Promise((resolve) => setImmediate(resolve)), silenceMs: 45_000 },
     );
     await agent.runAgent({ runId: "r-1" });
+    expect(agent.messages).toHaveLength(6);
+  });
+
+  it("gives up a request that is not answered, and asks again", async () => {
+    const served = await serve(talkative);
+    const { fetch } = cutting(served, 1_500, "error");
+    let requests = 0;
+    const agent = agentOf(
+      (url, init) =>
+        requests++ === 1
+          ? new Promise((_, reject) =>
+              init.signal?.addEventListener("abort", () => reject(new Error("Gone"))),
+            )
+          : fetch(url, init),
+      {
+        // Silences are over at once until the request that hangs has been made.
+        wait: (ms, signal) => (requests === 1 ? wait(0, signal) : wait(ms, signal)),
+      },
+    );
+    await agent.runAgent({ runId: "r-1" });
+    expect(requests).toBeGreaterThan(2);
     expect(agent.messages).toHaveLength(6);
   });
 

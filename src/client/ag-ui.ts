@@ -40,6 +40,8 @@ export class RunlogAgent extends HttpAgent {
   runlogRun: string | undefined;
   private options: StreamOptions;
   private root: string;
+  /** Aborts when the stream is left. */
+  private left: AbortController | undefined;
 
   /** Throws `TypeError` for a URL that does not end with `/ag-ui`. */
   constructor(config: RunlogAgentConfig) {
@@ -94,6 +96,13 @@ export class RunlogAgent extends HttpAgent {
     cancel.then((response) => (response.ok ? response.body?.cancel() : cut())).catch(cut);
   }
 
+  /** AG-UI's client stops listening, but reads on; and a browser has few connections. */
+  override async detachActiveRun(): Promise<void> {
+    const { left } = this;
+    await super.detachActiveRun();
+    left?.abort();
+  }
+
   override clone(): RunlogAgent {
     const clone = super.clone() as RunlogAgent;
     clone.cursor = this.cursor;
@@ -107,11 +116,11 @@ export class RunlogAgent extends HttpAgent {
     request: () => [url: string, init: RequestInit],
     isEmpty: (response: Response) => Promise<boolean> = async () => false,
   ): Events {
-    const open = async (after: string | undefined) => {
+    const open: Open = async (after, signal) => {
       const [url, init] = request();
       const headers = new Headers(init.headers);
       if (after !== undefined) headers.set("last-event-id", after);
-      return this.fetch(url, { ...init, headers });
+      return this.fetch(url, { ...init, headers, signal });
     };
     const note = ({ metadata }: BaseEvent) => {
       if (typeof metadata?.["runlog-run"] === "string") this.runlogRun = metadata["runlog-run"];
@@ -119,8 +128,9 @@ export class RunlogAgent extends HttpAgent {
     };
     return transformHttpEventStream(
       runHttpRequest(async () => {
-        const { signal } = this.abortController;
-        const first = await open(undefined);
+        this.left = new AbortController();
+        const signal = AbortSignal.any([this.abortController.signal, this.left.signal]);
+        const first = await open(undefined, signal);
         if (first.status === 204 || (await isEmpty(first))) return new Response("", { headers: SSE });
         if (!first.ok || !first.body) return first;
         return new Response(unbroken(first.body, open, note, signal, this.options), { headers: SSE });
@@ -131,6 +141,9 @@ export class RunlogAgent extends HttpAgent {
 }
 
 const SSE = { "content-type": "text/event-stream" };
+
+/** Asks for the stream, from the start or after a cursor. */
+type Open = (after: string | undefined, signal: AbortSignal) => Promise<Response>;
 
 type StreamOptions = Required<Pick<RunlogAgentConfig, "maxAttempts" | "silenceMs" | "wait">>;
 
@@ -151,7 +164,7 @@ async function isNewThread(response: Response): Promise<boolean> {
  */
 function unbroken(
   first: ReadableStream<Uint8Array>,
-  open: (after: string | undefined) => Promise<Response>,
+  open: Open,
   note: (event: BaseEvent) => void,
   signal: AbortSignal,
   options: StreamOptions,
@@ -174,7 +187,7 @@ function unbroken(
 
 async function* entriesOf(
   first: ReadableStream<Uint8Array>,
-  open: (after: string | undefined) => Promise<Response>,
+  open: Open,
   note: (event: BaseEvent) => void,
   signal: AbortSignal,
   { maxAttempts, silenceMs, wait }: StreamOptions,
@@ -187,7 +200,7 @@ async function* entriesOf(
       if (attempt > maxAttempts) return yield errorFrame("unreachable", "The connection breaks every time");
       await wait(Math.min(FIRST_DELAY_MS * 2 ** Math.min(attempt - 1, 20), MOST_DELAY_MS), signal);
       signal.throwIfAborted();
-      const response: Response | undefined = await open(cursor).catch(() => undefined);
+      const response: Response | undefined = await answerOf(open, cursor, signal, { silenceMs, wait });
       signal.throwIfAborted();
       if (response?.status === 204) return;
       if (response && !response.ok && response.status < 500 && response.status !== 429) {
@@ -217,6 +230,27 @@ async function* entriesOf(
       signal.throwIfAborted();
     }
     if (ended) return;
+  }
+}
+
+/** What a request is answered with; undefined where it is not, or not for too long. */
+async function answerOf(
+  open: Open,
+  after: string | undefined,
+  signal: AbortSignal,
+  { silenceMs, wait }: Pick<StreamOptions, "silenceMs" | "wait">,
+): Promise<Response | undefined> {
+  const silence = new AbortController();
+  const answered = new AbortController();
+  void wait(silenceMs, answered.signal).then(() => {
+    if (!answered.signal.aborted) silence.abort();
+  });
+  try {
+    return await open(after, AbortSignal.any([signal, silence.signal]));
+  } catch {
+    return undefined;
+  } finally {
+    answered.abort();
   }
 }
 

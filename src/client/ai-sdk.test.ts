@@ -155,6 +155,27 @@ describe("createChatTransport", () => {
     expect([chat.error, textOf(chat.lastMessage)]).toEqual([undefined, "one two "]);
   });
 
+  it("takes a request that is not answered for a connection that is lost", async () => {
+    const agent = new Stepwise("one", "two");
+    await using server = await serveChat(agent);
+    let asked = 0;
+    const hanging: typeof fetch = async (url, init) => {
+      asked++;
+      if (asked === 2)
+        return new Promise((_, reject) => {
+          init!.signal!.addEventListener("abort", () => reject(init!.signal!.reason));
+        });
+      const response = await fetch(url, init);
+      return asked === 1 ? new Response(new ReadableStream(), response) : response;
+    };
+    const { chat } = open(server, {}, { fetch: hanging, silenceMs: 50 });
+    const sent = chat.sendMessage({ text: "Count" });
+    await until(() => textOf(chat.lastMessage) === "one ");
+    agent.next();
+    await sent;
+    expect([chat.error, textOf(chat.lastMessage)]).toEqual([undefined, "one two "]);
+  });
+
   it("is an error, and never an end, when the connection cannot be made again", async () => {
     const agent = new Stepwise("one", "two");
     await using server = await serveChat(agent);

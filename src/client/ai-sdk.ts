@@ -143,7 +143,7 @@ class Transport<Message extends UIMessage> implements RunlogChatTransport<Messag
     firstConnection: AbortController,
     { chatId, signal, headers, isSuperseded }: Lasting,
   ): ReadableStream<UIMessageChunk> {
-    const { maxAttempts = 8, wait = sleep } = this.#options;
+    const { maxAttempts = 8, silenceMs = 45_000, wait = sleep } = this.#options;
     let connection = firstConnection;
     let reader = first.getReader();
     let place: Place | undefined;
@@ -176,8 +176,13 @@ class Transport<Message extends UIMessage> implements RunlogChatTransport<Messag
       const delayMs = Math.min(FIRST_DELAY_MS * 2 ** (attempt - 1), MOST_DELAY_MS);
       await wait(delayMs, gone.signal);
       if (over) return;
-      connection = new AbortController();
-      const stream = await this.#resume(chatId, place, connection.signal, headers);
+      const asked = new AbortController();
+      connection = asked;
+      const silence = new TypeError("network error: the request was not answered");
+      const timer = setTimeout(() => asked.abort(silence), silenceMs);
+      const stream = await this.#resume(chatId, place, asked.signal, headers).finally(() =>
+        clearTimeout(timer),
+      );
       if (!stream) throw cause;
       reader = stream.getReader();
       skip = delivered;

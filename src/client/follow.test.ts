@@ -192,16 +192,43 @@ describe("losing the connection", () => {
   });
 
   test("a connection without a byte for too long is given up", async () => {
-    let silent = 1;
+    let silent = 2;
     const { all, asked } = scene([stream([entry(1)], "open"), stream([end(2)])], {
       wait: (ms, signal) => {
-        // The first entry has come; the next silence is the long one.
+        // The answer and the first entry have come; the next silence is the long one.
         if (ms !== SILENCE_MS || silent-- === 0) return Promise.resolve();
         return new Promise((resolve) => signal.addEventListener("abort", () => resolve()));
       },
     });
     expect(await all()).toEqual([1, 2]);
     expect(asked).toEqual(["", "?after=1-c1"]);
+  });
+
+  test("a request without an answer for too long is given up, and tried again", async () => {
+    let requests = 0;
+    const http = new Http({
+      url: "http://server.test",
+      fetch: (url, init) =>
+        requests++ > 0
+          ? Promise.resolve(stream([end(1)])(String(url), init!.signal!))
+          : new Promise((_, reject) => {
+              init!.signal!.addEventListener("abort", () => reject(init!.signal!.reason));
+            }),
+    });
+    const slices = follow(http, "r1", {
+      wait: (_ms, signal) =>
+        requests < 2
+          ? Promise.resolve()
+          : new Promise((resolve) => signal.addEventListener("abort", () => resolve())),
+    });
+    expect((await slices.next()).value?.entries).toMatchObject([{ seq: 1 }]);
+  });
+
+  test("what cannot be read is no sign of life: it is given up like silence", async () => {
+    const garbled = stream(["data: {\n\n"]);
+    const { all, delays } = scene([garbled, garbled, garbled, garbled], { maxAttempts: 2 });
+    await expect(all()).rejects.toThrow("the connection breaks every time");
+    expect(delays).toEqual([250, 500]);
   });
 
   test("an answer that is no event stream is tried again, as of a proxy in between", async () => {

@@ -63,16 +63,21 @@ export async function* follow(
     const connection = new AbortController();
     const abort = () => connection.abort();
     signal?.addEventListener("abort", abort);
+    const answered = new AbortController();
     let trouble: unknown;
     try {
-      const response = await http.request(
-        cursor === undefined ? path : `${path}?after=${encodeURIComponent(cursor)}`,
-        { accept: "text/event-stream", signal: connection.signal },
-      );
+      void wait(silenceMs, answered.signal).then(() => {
+        if (!answered.signal.aborted) connection.abort(new UnreachableError("The server does not answer"));
+      });
+      const response = await http
+        .request(cursor === undefined ? path : `${path}?after=${encodeURIComponent(cursor)}`, {
+          accept: "text/event-stream",
+          signal: connection.signal,
+        })
+        .finally(() => answered.abort());
       if (response.status === 204) return;
       onConnection?.({ state: "live", attempt });
       for await (const { messages, alive } of sseMessages(response, { silenceMs, wait })) {
-        if (alive) attempt = 0;
         let entries: FollowedEntry[] = [];
         for (const { event, data, id } of messages) {
           if (event === "reset") {
@@ -90,6 +95,8 @@ export async function* follow(
             entries.push({ ...entry, cursor: cursor ?? "", json: data });
           }
         }
+        // Not before it could be read: what cannot be is no sign of life.
+        if (alive) attempt = 0;
         if (entries.length > 0) yield { entries };
         if (entries.some((entry) => isTerminal(entry.event))) return;
       }

@@ -68,3 +68,12 @@ test("no answer is a server out of reach, and an abort is the abort", async () =
 test.each(["", "localhost:8000", "ftp://server.test", "nonsense"])("%j is no server", (url) => {
   expect(() => new Http({ url })).toThrow(TypeError);
 });
+
+test.each(["a\nb", "t€ken"])(
+  "a token that no header can hold is refused at once, and not shown: %j",
+  (token) => {
+    expect(() => new Http({ url: "http://server.test", token })).toThrow(
+      new TypeError("Cannot use the token: it must be of printable ASCII characters"),
+    );
+  },
+);

@@ -35,11 +35,13 @@ export class Http {
   readonly #token: string | undefined;
   readonly #fetch: typeof fetch;
 
-  /** Throws `TypeError` for what is no http URL. */
+  /** Throws `TypeError` for what is no http URL, and for a token that no header can hold. */
   constructor({ url, token, fetch }: HttpOptions) {
     const parsed = URL.parse(url);
     if (!parsed || !/^https?:$/.test(parsed.protocol))
       throw new TypeError(`Cannot use ${JSON.stringify(url)} as a server: it must begin with http://`);
+    if (token !== undefined && !/^[\x20-\x7e]*$/.test(token))
+      throw new TypeError("Cannot use the token: it must be of printable ASCII characters");
     this.url = `${parsed.origin}${parsed.pathname.replace(/\/+$/, "")}`;
     this.#token = token;
     // Looked up with each call, as it may be replaced, and never called as a method, which browsers refuse.

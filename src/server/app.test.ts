@@ -456,6 +456,7 @@ describe("who may ask", () => {
   it("[F115] [F67] tells who has no token whether it is well, and what A2A's clients have to bring", async () => {
     const { ask } = await serve({ token: "secret" });
     expect(await (await ask("/health")).json()).toEqual({ status: "ok" });
+    expect((await ask("/health", { method: "HEAD" })).status).toBe(200);
     const known = await ask("/health", { headers: { authorization: "Bearer secret" } });
     expect(await known.json()).toMatchObject({ status: "ok", live: 0, store: { class: "D0" } });
     for (const at of ["", "/agents/echo/a2a"]) {
@@ -500,5 +501,51 @@ describe("the server", () => {
     const text = await response.text();
     expect(text).not.toContain("secret detail");
     expect(errors).toHaveLength(1);
+  });
+
+  it("answers as ever where what it tells of requests and errors throws", async () => {
+    const broken = () => {
+      throw new Error("The log is full");
+    };
+    const { ask, hub } = await serve({ onError: broken, onRequest: broken });
+    hub.list = broken;
+    expect(await problemOf(await ask("/runs"))).toMatchObject({ status: 503, code: "store_unavailable" });
+    expect((await ask("/agents")).status).toBe(200);
+  });
+
+  it("refuses by name what JSON can hold and no run can", async () => {
+    const { ask, hub } = await serve();
+    await hub.start({ id: "p", agent: null, input: "x" });
+    const bodyOf = (name: string, depth: number) =>
+      `{"input":"x","${name}":${'{"a":'.repeat(depth)}1${"}".repeat(depth)}}`;
+    const posts: [string, string][] = [
+      ["/runs", bodyOf("metadata", 20_000)],
+      ["/runs/p/events", '{"type":{"toString":1}}'],
+    ];
+    for (const [path, body] of posts) {
+      const answer = await ask(path, { method: "POST", body });
+      expect(await problemOf(answer)).toMatchObject({ status: 400, code: "invalid_event" });
+    }
+  });
+
+  it("takes an empty Idempotency-Key for none", async () => {
+    const { ask } = await serve();
+    const start = async () => {
+      const headers = { "idempotency-key": "" };
+      return (await ask("/runs", { method: "POST", headers, body: '{"input":"x"}' })).headers.get(
+        "runlog-run",
+      );
+    };
+    expect(await start()).not.toBe(await start());
+  });
+
+  it("refuses a body that is no UTF-8, which would be another text in the log", async () => {
+    const { ask } = await serve();
+    const body = Buffer.from('{"input":"caf\xe9"}', "latin1");
+    expect(await problemOf(await ask("/runs", { method: "POST", body }))).toMatchObject({
+      status: 400,
+      code: "invalid_request",
+      detail: "Cannot read the body: it is no UTF-8",
+    });
   });
 });

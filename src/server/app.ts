@@ -12,6 +12,7 @@ import { vibexRoutes } from "../protocols/vibex/routes.ts";
 import { sseDefaults, sseResponse } from "../transports/sse/server.ts";
 import { readJson, readText } from "./body.ts";
 import { authorized, corsHeaders, type GuardOptions, guard } from "./guard.ts";
+import { harmless } from "./harmless.ts";
 import { homePage } from "./home.ts";
 import { problem } from "./problem.ts";
 import { views } from "./views.ts";
@@ -51,11 +52,11 @@ export function createApp(options: AppOptions): App {
   const {
     hub,
     heartbeatMs = sseDefaults.heartbeatMs,
-    onRequest,
-    onError,
     publicUrl,
     stopping = new AbortController().signal,
   } = options;
+  const onRequest = harmless(options.onRequest);
+  const onError = harmless(options.onError);
   const settings = { ...sseDefaults, heartbeatMs, signal: stopping };
   const context: ProtocolContext = {
     hub,
@@ -66,7 +67,7 @@ export function createApp(options: AppOptions): App {
     sse: (shown, headers) => sseResponse(shown, settings, headers),
     urlOf: (request) => publicUrl?.replace(/\/+$/, "") ?? new URL(request.url).origin,
     needsToken: options.token !== undefined,
-    report: (error) => onError?.(error),
+    report: onError,
   };
   const app = new Hono();
   app.get("/", (c) => homePage(hub, c.req.header("accept") ?? "", new URL(c.req.url).origin));
@@ -87,7 +88,7 @@ export function createApp(options: AppOptions): App {
   app.route("/", vibexRoutes(context));
   const refused = (error: unknown): Response => {
     if (error instanceof RunError) return problem(error);
-    onError?.(error);
+    onError(error);
     return problem(new RunError("store_unavailable", "Something went wrong inside the server"));
   };
   app.onError(refused);
@@ -109,7 +110,7 @@ export function createApp(options: AppOptions): App {
       for (const [name, value] of Object.entries({ ...corsHeaders(request, options), ...SECURITY }))
         response.headers.set(name, value);
       const run = response.headers.get("runlog-run");
-      onRequest?.({
+      onRequest({
         from,
         method: request.method,
         path: new URL(request.url).pathname,

@@ -23,7 +23,10 @@ export async function readJson(request: Request): Promise<unknown> {
   }
 }
 
-/** A request's text. Throws `too_large` as soon as the limit is passed. */
+/**
+ * A request's text. Throws `too_large` as soon as the limit is passed, and `invalid_request` where the client
+ * breaks off or what came is no UTF-8: a log would keep what it was mistaken for.
+ */
 export async function readText(request: Request, maxBytes = MAX_BODY_BYTES): Promise<string> {
   const reader = request.body?.getReader();
   if (!reader) return "";
@@ -31,14 +34,24 @@ export async function readText(request: Request, maxBytes = MAX_BODY_BYTES): Pro
   const chunks: Uint8Array[] = [];
   let size = 0;
   while (announced <= maxBytes) {
-    const { done, value } = await reader.read();
-    if (done) return Buffer.concat(chunks).toString("utf8");
+    const { done, value } = await reader.read().catch((cause) => {
+      throw new RunError("invalid_request", "Cannot read the body: the client broke off", { cause });
+    });
+    if (done) return decode(Buffer.concat(chunks));
     size += value.length;
     if (size > maxBytes) break;
     chunks.push(value);
   }
   void drain(reader);
   throw new RunError("too_large", `Cannot read the body: it is more than ${maxBytes} bytes`);
+}
+
+function decode(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new RunError("invalid_request", "Cannot read the body: it is no UTF-8", { cause });
+  }
 }
 
 async function drain(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {

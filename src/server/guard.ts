@@ -32,14 +32,15 @@ export function guard(request: Request, { token, origins = [] }: GuardOptions): 
     !origins.includes(origin) &&
     origin !== `http://${host}` &&
     origin !== `https://${host}`;
-  if (foreign && request.method !== "GET" && request.method !== "HEAD") {
+  const reads = request.method === "GET" || request.method === "HEAD";
+  if (foreign && !reads) {
     throw new RunError(
       "forbidden",
       `Cannot accept a request from origin ${JSON.stringify(origin.slice(0, 80))}: it is not allowed here`,
     );
   }
   // A preflight carries no token.
-  const open = request.method === "OPTIONS" || (request.method === "GET" && OPEN.test(url.pathname));
+  const open = request.method === "OPTIONS" || (reads && OPEN.test(url.pathname));
   if (token !== undefined && !open && !authorized(request, token)) {
     throw new RunError(
       "unauthorized",

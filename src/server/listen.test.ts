@@ -72,6 +72,27 @@ describe("listen", () => {
     await expect(fetch(server.url)).rejects.toThrow();
   });
 
+  it("is not troubled by a client that breaks off in the middle of a body", async () => {
+    await using hub = await createHub({ store: memoryStore() });
+    const errors: unknown[] = [];
+    const refused = Promise.withResolvers<number>();
+    await using server = await listen({
+      hub,
+      port: 0,
+      onError: (error) => errors.push(error),
+      onRequest: ({ status }) => refused.resolve(status),
+    });
+    const socket = connect(Number(new URL(server.url).port), "127.0.0.1");
+    socket.write(
+      "POST /runs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n{",
+    );
+    // Its answer says that the request has been begun.
+    await once(socket, "data");
+    socket.destroy();
+    expect(await refused.promise).toBe(400);
+    expect(errors).toEqual([]);
+  });
+
   it("answers 413 to a client that is still sending, and reads on so that the client sees it", async () => {
     await using hub = await createHub({ store: memoryStore() });
     await using server = await listen({ hub, port: 0 });

@@ -99,6 +99,16 @@ describe("opening a socket", () => {
     ]);
   });
 
+  it("answers as ever where what it tells of upgrades throws", async () => {
+    const onRequest = () => {
+      throw new Error("The log is full");
+    };
+    await using server = await serve({ onRequest });
+    expect(await refusal(server.url, { path: "/runs" })).toMatchObject({ status: 404 });
+    using client = await talk(server.url);
+    expect(await ask(client, { type: "ping", id: "p" } as Heard)).toEqual({ type: "pong", id: "p" });
+  });
+
   it("[P16] [P19] refuses a foreign Origin, and takes its own, one that is allowed, and none", async () => {
     await using server = await serve({ origins: ["https://app.example"] });
     expect(await refusal(server.url, { headers: { origin: "https://evil.example" } })).toMatchObject({

@@ -12,6 +12,7 @@ import { serveSocket } from "../transports/websocket/server.ts";
 import { serveTexts } from "../transports/websocket/texts.ts";
 import type { RequestLine } from "./app.ts";
 import { type GuardOptions, guard } from "./guard.ts";
+import { harmless } from "./harmless.ts";
 import { problem } from "./problem.ts";
 import { socketActions } from "./socket-actions.ts";
 import { views } from "./views.ts";
@@ -28,7 +29,9 @@ export interface UpgradeOptions extends GuardOptions {
 
 /** Serves WebSockets at `/ws` of an HTTP server: `runlog.1` for who asks for it, Agentor's for who asks for none. */
 export function acceptSockets(server: Server, options: UpgradeOptions): void {
-  const { hub, stopping, onRequest, onError } = options;
+  const { hub, stopping } = options;
+  const onRequest = harmless(options.onRequest);
+  const onError = harmless(options.onError);
   const actions = socketActions(hub, views);
   const channels = new Channels((frames) => new EncodedFrames(frames));
   const refused = (error: unknown) => refusalOf(error, onError);
@@ -47,7 +50,7 @@ export function acceptSockets(server: Server, options: UpgradeOptions): void {
   server.on("upgrade", (request, socket, head) => {
     const start = performance.now();
     const log = (status: number) =>
-      onRequest?.({
+      onRequest({
         from: request.socket.remoteAddress ?? "-",
         method: request.method ?? "-",
         path: pathOf(request),

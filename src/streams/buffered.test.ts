@@ -38,6 +38,24 @@ describe("buffered", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  it.each([Number.POSITIVE_INFINITY, 2 ** 31])("waits as long as it may, also for %d ms", async (ms) => {
+    vi.useFakeTimers();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const groups = buffered(
+      (async function* () {
+        yield "a";
+        await promise;
+        yield "b";
+      })(),
+      { ms },
+    );
+    const first = groups.next();
+    await vi.advanceTimersByTimeAsync(1_000);
+    resolve();
+    expect((await first).value).toEqual(["a", "b"]);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
   it("[F43] does not lose what comes while nobody asks", async () => {
     vi.useFakeTimers();
     const { promise, resolve } = Promise.withResolvers<void>();

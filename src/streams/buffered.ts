@@ -37,9 +37,14 @@ export function buffered<Value>(
     while (true) {
       const left = ms === undefined || group.length === 0 ? undefined : due - performance.now();
       // Not asked any more once the time is over: a source that never pauses would go on for ever.
-      const result = left !== undefined && left <= 0 ? undefined : await next(reader, left);
-      if (!result) yield take();
-      else if ("error" in result) {
+      if (left !== undefined && left <= 0) {
+        yield take();
+        continue;
+      }
+      // A timer takes 31 bits of ms.
+      const result = await next(reader, left && Math.min(left, 0x7fff_ffff));
+      if (!result) continue;
+      if ("error" in result) {
         if (group.length > 0) yield take();
         throw result.error;
       } else if (result.done) {

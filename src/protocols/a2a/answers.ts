@@ -29,6 +29,9 @@ export function answersIn(message: Message, questions: Questions): InputEvent[] 
     return isObject(data) && "approvalId" in data ? [approvalFrom(data, questions)] : [];
   });
   if (approvals.length > 0) {
+    // The first of two would be given before the second is refused.
+    if (new Set(approvals.map(({ approvalId }) => approvalId)).size < approvals.length)
+      throw invalid("an approval is answered twice");
     const rest = message.parts.filter(
       (part) => part.type !== "data" || !isObject(part.data) || !("approvalId" in part.data),
     );

@@ -1,5 +1,6 @@
+import { Attempts } from "../../attempts.ts";
 import type { StoredEntry } from "../../batch.ts";
-import type { EventOf, Input, Json, JsonObject, Message, Part, StreamEvent } from "../../events.ts";
+import type { EventOf, Input, Json, JsonObject, Message, Origin, Part, StreamEvent } from "../../events.ts";
 import { Summary } from "../../summary.ts";
 import { toWireFile, toWireParts } from "./parts.ts";
 import { questionOf } from "./question.ts";
@@ -22,6 +23,8 @@ type Draft =
 
 /** A text that the model says or has said, until it is known whether a whole message stands for it. */
 interface Block {
+  /** Who says it. */
+  readonly by: Origin;
   readonly messageId: string | undefined;
   text: string;
   open: boolean;
@@ -39,10 +42,10 @@ export class Projection {
   #state: WireState = "TASK_STATE_SUBMITTED";
   readonly #summary = new Summary();
   readonly #blocks = new Map<string, Block>();
-  /** Artifacts that a client has heard of: what follows is appended. */
-  readonly #told = new Set<string>();
-  /** Artifacts of the open step, by id, with their names: what a retry withdraws. */
-  readonly #attempt = new Map<string, string>();
+  /** Artifacts that a client has heard of, by id, with their names: what follows is appended. */
+  readonly #told = new Map<string, string>();
+  /** Artifacts that a retry may withdraw, by id. */
+  readonly #attempts = new Attempts<string>();
   readonly #withdrawn = new Set<string>();
   /** The parts of the agent's artifacts, for an update that changes something else. */
   readonly #made = new Map<string, readonly WirePart[]>();
@@ -109,12 +112,13 @@ export class Projection {
   }
 
   #drafts(event: StreamEvent): Draft[] {
+    const withdrawn = this.#attempts.apply(event);
     switch (event.type) {
       case "run.started":
         this.#context = event.thread ?? this.#run;
         return [{ kind: "task", history: this.#asked(event.input) }];
       case "text.started":
-        this.#blocks.set(event.id, { messageId: event.messageId, text: "", open: true });
+        this.#blocks.set(event.id, { by: event, messageId: event.messageId, text: "", open: true });
         this.#withdrawn.delete(textId(event.id));
         return [];
       case "text.delta":
@@ -129,12 +133,12 @@ export class Projection {
         return [{ kind: "artifact", id, name: ANSWER, parts: NOTHING, append: true, last: true, ...about }];
       }
       case "message":
-        return this.#whole(event.message);
+        return this.#whole(event.message, event);
       case "file": {
         const parts = toWireFile(event);
         const id = `file:${event.id}`;
         for (const part of parts) this.#files.set(id, contentOf(part));
-        return parts.length === 0 ? [] : [this.#new(id, "file", parts)];
+        return parts.length === 0 ? [] : [this.#new(id, "file", parts, event)];
       }
       case "output.delta":
         return this.#put(event.value, event.complete ?? false);
@@ -142,11 +146,11 @@ export class Projection {
         return [this.#artifact(event)];
       case "step.started":
       case "step.finished":
-        this.#begin();
+        this.#begin(event);
         return [statusOf(event)];
       case "step.retried":
       case "run.resumed":
-        return [...this.#withdraw(this.#attempt), statusOf(event)];
+        return [...this.#withdraw(withdrawn), statusOf(event)];
       case "run.finished":
         return [...this.#result(event.output), endOf(event)];
       case "run.failed":
@@ -164,19 +168,19 @@ export class Projection {
   }
 
   /** A piece of an answer. */
-  #said({ id: block, text }: EventOf<"text.delta">): Draft[] {
+  #said(event: EventOf<"text.delta">): Draft[] {
+    const { id: block, text } = event;
     const id = textId(block);
     if (this.#withdrawn.has(id) || !text) return [];
     const known = this.#blocks.get(block);
     if (known) known.text += text;
     const append = this.#told.has(id);
-    if (!append) this.#attempt.set(id, ANSWER);
-    this.#told.add(id);
+    if (!append) this.#tell(id, ANSWER, known?.by ?? event);
     return [{ kind: "artifact", id, name: ANSWER, parts: [{ text }], append }];
   }
 
   /** A whole message: told where it says more, or something else, than what was streamed for it. */
-  #whole({ id, role, parts }: Message): Draft[] {
+  #whole({ id, role, parts }: Message, by: Origin): Draft[] {
     if (role !== "assistant") return [];
     const all = [...this.#blocks];
     const own = all.filter(([, block]) => block.messageId === id);
@@ -189,14 +193,14 @@ export class Projection {
       const more = toWireParts(parts.filter(({ type }) => type !== "text")).filter(
         (part) => !files.has(contentOf(part)),
       );
-      return more.length === 0 ? [] : [this.#new(artifact, ANSWER, more)];
+      return more.length === 0 ? [] : [this.#new(artifact, ANSWER, more, by)];
     }
     const replaced = own.map(([block]) => textId(block)).filter((each) => this.#told.has(each));
     const content = toWireParts(parts);
     this.#answers.set(artifact, text);
     return [
-      ...this.#withdraw(new Map(replaced.map((each) => [each, ANSWER]))),
-      ...(content.length === 0 ? [] : [this.#new(artifact, ANSWER, content)]),
+      ...this.#withdraw(replaced),
+      ...(content.length === 0 ? [] : [this.#new(artifact, ANSWER, content, by)]),
     ];
   }
 
@@ -235,18 +239,19 @@ export class Projection {
     };
   }
 
-  /** What was said up to here stays. */
-  #begin(): void {
-    this.#attempt.clear();
-    for (const [id, block] of this.#blocks) if (!block.open) this.#blocks.delete(id);
+  /** No whole message will stand for what was said before; within a step of somebody else it may yet. */
+  #begin(step: Origin): void {
+    for (const [id, { open, by }] of this.#blocks)
+      if (!open && this.#attempts.bounds(step, by)) this.#blocks.delete(id);
   }
 
   /** Empties artifacts that no longer hold. */
-  #withdraw(artifacts: ReadonlyMap<string, string>): Draft[] {
-    const drafts = [...artifacts].map(([id, name]): Draft => {
+  #withdraw(artifacts: readonly string[]): Draft[] {
+    const drafts = artifacts.map((id): Draft => {
+      const name = this.#told.get(id) ?? ANSWER;
       this.#withdrawn.add(id);
       this.#told.delete(id);
-      this.#attempt.delete(id);
+      this.#attempts.forget(id);
       this.#answers.delete(id);
       this.#files.delete(id);
       return { kind: "artifact", id, name, parts: NOTHING, last: true, metadata: { withdrawn: true } };
@@ -257,11 +262,15 @@ export class Projection {
   }
 
   /** A whole artifact of the open step. */
-  #new(id: string, name: string, parts: readonly WirePart[]): Draft {
-    this.#told.add(id);
-    this.#attempt.set(id, name);
+  #new(id: string, name: string, parts: readonly WirePart[], by: Origin): Draft {
+    this.#tell(id, name, by);
     this.#withdrawn.delete(id);
     return { kind: "artifact", id, name, parts, last: true };
+  }
+
+  #tell(id: string, name: string, by: Origin): void {
+    this.#told.set(id, name);
+    this.#attempts.say(id, by);
   }
 
   #asked(input: Input): WireMessage[] {

@@ -87,6 +87,7 @@ export function checkParams(method: string, params: unknown, version: A2aVersion
   if (!isObject(params)) throw invalid(`"params" must be an object, got ${show(params)}`);
   // A parser or a writer further on may be recursive.
   toJson(params);
+  checkTexts(params, "", ["tenant"]);
   if (/^(message\/|Send)/.test(method)) checkSend(params, version);
   else if (method === "ListTasks") checkList(params);
   else checkTask(params);
@@ -107,6 +108,11 @@ function checkSend({ message, configuration, metadata }: Fields, version: A2aVer
   if (!roles.includes(role as string))
     throw invalid(`"message.role" must be "${roles.join('" or "')}", got ${show(role)}`);
   checkTexts(message, "message.", ["taskId", "contextId"]);
+  for (const name of ["extensions", "referenceTaskIds"]) {
+    const texts = message[name];
+    if (!isMissing(texts) && !isTexts(texts))
+      throw invalid(`"message.${name}" must be a list of texts, got ${show(texts)}`);
+  }
   if (!Array.isArray(parts) || parts.length === 0)
     throw invalid(`"message.parts" must be a list of at least one part, got ${show(parts)}`);
   for (const [index, part] of parts.entries()) {
@@ -123,12 +129,8 @@ function checkSend({ message, configuration, metadata }: Fields, version: A2aVer
   const { acceptedOutputModes, pushNotificationConfig, taskPushNotificationConfig } = configuration;
   if (!isMissing(pushNotificationConfig) || !isMissing(taskPushNotificationConfig))
     throw noPushNotifications();
-  if (
-    !isMissing(acceptedOutputModes) &&
-    !(Array.isArray(acceptedOutputModes) && acceptedOutputModes.every((mode) => typeof mode === "string"))
-  ) {
+  if (!isMissing(acceptedOutputModes) && !isTexts(acceptedOutputModes))
     throw invalid(`"configuration.acceptedOutputModes" must be a list of media types`);
-  }
   for (const name of ["blocking", "returnImmediately"]) {
     const value = configuration[name];
     if (!isMissing(value) && typeof value !== "boolean")
@@ -210,6 +212,10 @@ function checkTexts(fields: Fields, place: string, names: readonly string[]): vo
     if (!isMissing(value) && typeof value !== "string")
       throw invalid(`${place}${name} must be a text, got ${show(value)}`);
   }
+}
+
+function isTexts(value: unknown): boolean {
+  return Array.isArray(value) && value.every((each) => typeof each === "string");
 }
 
 /** Clients in Python send what they leave out as null. */

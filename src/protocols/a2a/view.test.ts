@@ -7,6 +7,13 @@ import { logs, toEntries } from "../../testing/logs.ts";
 import { RUN, shown, testProtocol } from "../../testing/protocol.ts";
 import { randomRuns } from "../../testing/random-runs.ts";
 import type { ViewMessage } from "../../view.ts";
+import {
+  answeredElsewhere,
+  messageAfterHelp,
+  resumedAfterHelp,
+  retriedAfterHelp,
+  siblingRetried,
+} from "../attempts.fixture.ts";
 import { TaskSnapshot } from "./snapshot.ts";
 import { type A2aVersion, a2aView } from "./view.ts";
 import type { StatusUpdate, Update, WireArtifact, WirePart } from "./wire.ts";
@@ -110,6 +117,26 @@ describe("the view a2a", () => {
         metadata: { user: 7, agent: "lead", seq: 1, cursor: expect.stringMatching(/^1-/) },
       },
     });
+  });
+
+  const left = (events: readonly StreamEvent[]) =>
+    task(events).artifacts!.map(({ parts }) => textOf(parts as readonly WirePart[]));
+
+  it("[F84] withdraws what an agent inside the run said, and leaves what another one says", () => {
+    expect(left(siblingRetried)).toEqual(["Right still"]);
+  });
+
+  it("[F84] withdraws all of an attempt, also if an agent inside it was done before", () => {
+    expect(left(retriedAfterHelp)).toEqual(["Right"]);
+    expect(left(resumedAfterHelp)).toEqual(["Right"]);
+  });
+
+  it("[F95] withdraws nothing as another process goes on between two steps", () => {
+    expect(left(answeredElsewhere)).toEqual(["Said between"]);
+  });
+
+  it("says a text once whose message comes after an agent inside the step was done", () => {
+    expect(left(messageAfterHelp)).toEqual(["Once"]);
   });
 
   it("[F66] says each text as an artifact of its own: the first piece new, the others appended, then its end", () => {

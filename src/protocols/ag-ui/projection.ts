@@ -1,4 +1,5 @@
 import type { Interrupt, TokenUsage } from "@ag-ui/core";
+import { Attempts } from "../../attempts.ts";
 import type { Entry, EventOf, Message, StreamEvent, Usage } from "../../events.ts";
 import { Summary } from "../../summary.ts";
 import { AG_UI_VERSION, type AgUiEvent, type AgUiEventOf, type AgUiMessage, metadataKeys } from "./events.ts";
@@ -69,9 +70,8 @@ export class Projection {
   readonly #parents = new Map<string, string>();
   /** The texts that were streamed, by the message they are of. */
   readonly #streamed = new Map<string, string[]>();
-  /** What the open step has said so far: what a retry withdraws. */
-  readonly #freshIds = new Set<string>();
-  readonly #freshCalls = new Set<string>();
+  /** Messages and calls that a retry may withdraw, by their ids. */
+  readonly #attempts = new Attempts<string>();
   readonly #usage = new Map<string, TokenUsage>();
   readonly #shared: Record<string, unknown> = {};
   #sharedSent = false;
@@ -161,6 +161,7 @@ export class Projection {
   }
 
   #show(event: StreamEvent): void {
+    this.#withdraw(new Set(this.#attempts.apply(event)));
     switch (event.type) {
       case "run.finished":
       case "run.failed":
@@ -168,7 +169,6 @@ export class Projection {
         this.#finish(event);
         break;
       case "run.resumed":
-        this.#withdraw();
         for (const key of [...this.#steps.keys()]) this.#closeStep(key);
         break;
       case "step.started": {
@@ -185,7 +185,7 @@ export class Projection {
         this.#finishStep(event);
         break;
       case "step.retried":
-        this.#withdraw();
+        this.#mark();
         this.#custom("runlog.retried", event);
         break;
       case "text.started":
@@ -444,32 +444,33 @@ export class Projection {
     });
   }
 
-  /** A step begins or ends: what was said before is not withdrawn any more. */
+  /** A step or an attempt begins or ends: its calls are not those of the message before. */
   #mark(): void {
-    this.#freshIds.clear();
-    this.#freshCalls.clear();
     for (const owner of [...this.#parents.keys()])
       if (owner.startsWith(BY_OWNER)) this.#parents.delete(owner);
   }
 
-  /** The open step's attempt failed: AG-UI has no word for that, but for a snapshot without what it said. */
-  #withdraw(): void {
+  /** An attempt failed: AG-UI has no word for that, but for a snapshot without what it said. */
+  #withdraw(ids: ReadonlySet<string>): void {
+    if (ids.size === 0) return;
     for (const [id, block] of this.#blocks) {
+      if (!ids.has(block.id)) continue;
       this.#closeBlock(block);
       this.#blocks.delete(id);
     }
     for (const [callId, call] of this.#calls) {
-      if (call.state === "calling") this.#closeCall(call);
-      if (this.#freshCalls.has(call.id)) this.#calls.delete(callId);
+      if (!ids.has(call.id)) continue;
+      this.#closeCall(call);
+      this.#calls.delete(callId);
     }
-    for (const [key, id] of this.#parents) if (this.#freshIds.has(id)) this.#parents.delete(key);
-    for (const [key, ids] of this.#streamed)
-      if (ids.some((id) => this.#freshIds.has(id))) this.#streamed.delete(key);
-    if (this.#freshIds.size + this.#freshCalls.size > 0) {
-      this.#transcript.withdraw(this.#freshIds, this.#freshCalls);
-      this.#snapshot();
+    for (const [key, id] of this.#parents) if (ids.has(id)) this.#parents.delete(key);
+    for (const [key, streamed] of this.#streamed) {
+      const left = streamed.filter((id) => !ids.has(id));
+      if (left.length > 0) this.#streamed.set(key, left);
+      else this.#streamed.delete(key);
     }
-    this.#mark();
+    this.#transcript.withdraw(ids);
+    this.#snapshot();
   }
 
   /** What was said, as it is to be now. Clients keep their activities, which it leaves out. */
@@ -488,7 +489,7 @@ export class Projection {
     const name = kind === "text" && owner.subagentRunId === undefined ? event.agent : undefined;
     const block: Block = { id: this.#newId(event.id), kind, owner, name, open: false };
     this.#blocks.set(event.id, block);
-    this.#freshIds.add(block.id);
+    this.#attempts.say(block.id, event);
     this.#openBlock(block);
     if (kind === "reasoning") return;
     this.#parents.set(parentKey(event.messageId, owner), block.id);
@@ -541,7 +542,7 @@ export class Projection {
     const owner = this.#ownerOf(event);
     if (whole !== "") {
       const messageId = this.#newId(id);
-      this.#freshIds.add(messageId);
+      this.#attempts.say(messageId, event);
       this.#emit({ type: "TEXT_MESSAGE_START", messageId, role, ...owner });
       this.#emit({ type: "TEXT_MESSAGE_CONTENT", messageId, delta: whole, ...owner });
       this.#emit({ type: "TEXT_MESSAGE_END", messageId, ...owner });
@@ -575,7 +576,7 @@ export class Projection {
     if (parent === undefined) {
       parent = this.#newId(messageId ?? `${callId}.calls`);
       this.#parents.set(key, parent);
-      this.#freshIds.add(parent);
+      this.#attempts.say(parent, event);
     }
     const call: Call = {
       id: this.#newId(callId),
@@ -587,7 +588,7 @@ export class Projection {
       open: false,
     };
     this.#calls.set(callId, call);
-    this.#freshCalls.add(call.id);
+    this.#attempts.say(call.id, event);
     this.#openCall(call);
     return call;
   }

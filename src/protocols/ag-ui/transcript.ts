@@ -42,10 +42,9 @@ export class Transcript {
   }
 
   /** Takes back messages and calls. A thought only becomes empty: clients keep those that a snapshot leaves out. */
-  withdraw(ids: ReadonlySet<string>, callIds: ReadonlySet<string>): void {
-    const gone = (message: AgUiMessage) =>
-      message.role === "tool" ? callIds.has(message.toolCallId) : ids.has(message.id);
-    for (const id of callIds) {
+  withdraw(ids: ReadonlySet<string>): void {
+    const gone = (message: AgUiMessage) => ids.has(message.role === "tool" ? message.toolCallId : message.id);
+    for (const id of ids) {
       const caller = this.#callers.get(id);
       if (caller) caller.toolCalls = (caller.toolCalls ?? []).filter((call) => call.id !== id);
     }

@@ -4,6 +4,12 @@ import { event, isTerminal, type StreamEvent } from "../../events.ts";
 import { logs, START_MS, STEP_MS, toEntries } from "../../testing/logs.ts";
 import { RUN, shown, testProtocol } from "../../testing/protocol.ts";
 import { randomRuns } from "../../testing/random-runs.ts";
+import {
+  answeredElsewhere,
+  resumedAfterHelp,
+  retriedAfterHelp,
+  siblingRetried,
+} from "../attempts.fixture.ts";
 import type { AgUiEvent, AgUiMessage } from "./events.ts";
 import { toAgUiMessages } from "./messages.ts";
 import { Projection } from "./projection.ts";
@@ -129,6 +135,24 @@ describe("the view ag-ui", () => {
       usage: [{ model: "demo", inputTokens: 100, outputTokens: 20, totalTokens: 120 }],
       metadata: { "runlog-cost": 0.001 },
     });
+  });
+
+  const saidIn = async (events: readonly StreamEvent[]) => {
+    const { messages } = await judge(say(events));
+    return messages.flatMap(({ role, content }) => (role === "user" ? [] : [content]));
+  };
+
+  it("[F84] takes back what an agent inside the run said, and leaves what another one says", async () => {
+    expect(await saidIn(siblingRetried)).toEqual([undefined, "Right still"]);
+  });
+
+  it("[F84] takes back all of an attempt, also if an agent inside it was done before", async () => {
+    expect(await saidIn(retriedAfterHelp)).toEqual(["Right"]);
+    expect(await saidIn(resumedAfterHelp)).toEqual(["Right"]);
+  });
+
+  it("[F95] takes back nothing as another process goes on between two steps", async () => {
+    expect(await saidIn(answeredElsewhere)).toEqual([undefined, "found", "Said between"]);
   });
 
   it("streams arguments, and says whole ones that were not streamed; calls of one message stand in one", async () => {

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { event, type StreamEvent } from "../../events.ts";
 import { logs, toEntries } from "../../testing/logs.ts";
 import { RUN, shown, testProtocol } from "../../testing/protocol.ts";
+import { answeredElsewhere, messageAfterHelp, siblingRetried } from "../attempts.fixture.ts";
 import { agentxView } from "./view.ts";
 
 const open = () => agentxView({ run: RUN });
@@ -92,6 +93,22 @@ describe("the view agentx", () => {
       ["failed", { error: "Too many" }],
     ]);
     expect(of("agent_message", logs.resumed).map(({ message }) => message)).toEqual(["Found."]);
+  });
+
+  it("tells the result of a call that is answered in another process than it was asked in", () => {
+    expect(of("tool_call", answeredElsewhere).map(({ status }) => status)).toEqual(["pending", "completed"]);
+  });
+
+  it("leaves the calls of others at work when an agent inside the run is tried again", () => {
+    const end = event.runFinished({ cost: 0 });
+    expect(of("tool_call", siblingRetried).map(({ status }) => status)).not.toContain("failed");
+    expect(of("agent_message", [...siblingRetried, end]).map(({ message }) => message)).toEqual([
+      "Right still",
+    ]);
+  });
+
+  it("says a text once whose message comes after an agent inside the step was done", () => {
+    expect(of("agent_message", messageAfterHelp).map(({ message }) => message)).toEqual(["Once"]);
   });
 
   it("waits for a person, and works again once there is an answer", () => {

@@ -1,4 +1,5 @@
-import type { Json, JsonObject, Message, StreamEvent } from "../../events.ts";
+import { Attempts } from "../../attempts.ts";
+import type { EventOf, Json, JsonObject, Message, Origin, StreamEvent } from "../../events.ts";
 import type { View } from "../../view.ts";
 import { eventName } from "./event-name.ts";
 
@@ -34,6 +35,7 @@ export function agentxView({ run }: AgentxOptions): View {
         calls: new Map(),
         blocks: new Map(),
         drafts: new Map(),
+        attempts: new Attempts(),
       };
       return ({ event }) =>
         asSent(show(state, event, run), event).map(([name, data]) => ({
@@ -52,14 +54,23 @@ interface State {
   steps: number;
   /** From 0 to 100, as far as the run told it. */
   progress: number;
-  readonly calls: Map<string, { readonly agent: string; readonly name: string; readonly input: Json }>;
+  readonly calls: Map<string, Call>;
   /** The message that an open block belongs to. */
   readonly blocks: Map<string, string>;
   /** Texts that were streamed and not shown yet: AgentX knows whole messages only. */
   readonly drafts: Map<string, Draft>;
+  /** What a retry may withdraw. */
+  readonly attempts: Attempts<Call | Draft>;
+}
+
+interface Call {
+  readonly agent: string;
+  readonly name: string;
+  readonly input: Json;
 }
 
 interface Draft {
+  readonly by: Origin;
   readonly agent: string;
   text: string;
   interrupted: boolean;
@@ -77,6 +88,7 @@ function asSent(shown: readonly Shown[], event: StreamEvent): readonly Shown[] {
 }
 
 function show(state: State, event: StreamEvent, run: string): Shown[] {
+  const gone = new Set(state.attempts.apply(event));
   const agent = event.agent ?? state.agent;
   const status = (word: string, progress = state.progress): Shown => [
     "agent_status",
@@ -97,10 +109,10 @@ function show(state: State, event: StreamEvent, run: string): Shown[] {
 
     case "step.started":
       state.steps = event.step;
-      return [...messagesLeft(state), status("working")];
+      return [...messagesAt(state, event), status("working")];
     case "step.finished": {
       const cutOff = event.finishReason === "interrupted" || event.finishReason === "error";
-      return [...messagesLeft(state), cutOff ? status("failed") : status("completed", 100)];
+      return [...messagesAt(state, event), cutOff ? status("failed") : status("completed", 100)];
     }
     case "status":
       state.progress = event.progress ?? state.progress;
@@ -117,7 +129,10 @@ function show(state: State, event: StreamEvent, run: string): Shown[] {
     case "text.started": {
       const message = event.messageId ?? event.id;
       state.blocks.set(event.id, message);
-      if (!state.drafts.has(message)) state.drafts.set(message, { agent, text: "", interrupted: false });
+      if (state.drafts.has(message)) return [];
+      const draft = { by: event, agent, text: "", interrupted: false };
+      state.drafts.set(message, draft);
+      state.attempts.say(draft, event);
       return [];
     }
     case "text.delta": {
@@ -131,7 +146,7 @@ function show(state: State, event: StreamEvent, run: string): Shown[] {
       const draft = state.drafts.get(message);
       if (draft && event.interrupted) draft.interrupted = true;
       // A block of no message is whole now; of others the message itself may still come.
-      return message === event.id ? messagesLeft(state, message) : [];
+      return message === event.id ? messagesLeft(state, ([id]) => id === message) : [];
     }
     case "message": {
       const { id, role, parts } = event.message;
@@ -142,9 +157,12 @@ function show(state: State, event: StreamEvent, run: string): Shown[] {
     case "error":
       return [message(agent, event.message, { error: true, code: event.code })];
 
-    case "tool.called":
-      state.calls.set(event.callId, { agent, name: event.name, input: event.input });
+    case "tool.called": {
+      const called = { agent, name: event.name, input: event.input };
+      state.calls.set(event.callId, called);
+      state.attempts.say(called, event);
       return [call(state, event, "pending", null)];
+    }
     case "tool.progressed":
       return state.calls.has(event.callId) ? [call(state, event, "running", event.data)] : [];
     case "tool.returned": {
@@ -162,9 +180,9 @@ function show(state: State, event: StreamEvent, run: string): Shown[] {
     }
 
     case "step.retried":
-      return withdrawn(state, event.message);
+      return withdrawn(state, gone, event.message);
     case "run.resumed":
-      return withdrawn(state, "Another process went on with the run");
+      return withdrawn(state, gone, "Another process went on with the run");
 
     case "custom": {
       const name = eventName(event.name);
@@ -191,13 +209,21 @@ function message(agent: string, text: string, metadata: JsonObject): Shown {
 }
 
 /** The texts, or one of them, that no message stood for. Senders tell their messages themselves. */
-function messagesLeft({ drafts, own }: State, only?: string): Shown[] {
-  const left = [...drafts].filter(([id]) => only === undefined || id === only);
+function messagesLeft(
+  { drafts, own }: State,
+  only: (draft: [string, Draft]) => boolean = () => true,
+): Shown[] {
+  const left = [...drafts].filter(only);
   for (const [id] of left) drafts.delete(id);
   if (own) return [];
   return left
     .filter(([, { text }]) => text !== "")
     .map(([, { agent, text, interrupted }]) => message(agent, text, interrupted ? { interrupted } : {}));
+}
+
+/** The same where a step begins or ends: within one of somebody else, whole messages may still come. */
+function messagesAt(state: State, step: EventOf<"step.started" | "step.finished">): Shown[] {
+  return messagesLeft(state, ([, { by }]) => state.attempts.bounds(step, by));
 }
 
 /** A call at any stage: AgentX repeats its arguments, and has no id to tell calls apart. */
@@ -221,15 +247,17 @@ function call(
 }
 
 /** What an attempt had said was not shown; the calls it had made have ended. */
-function withdrawn(state: State, why: string): Shown[] {
-  const ends = [...state.calls].map(([callId, { agent, name }]) =>
+function withdrawn(state: State, gone: ReadonlySet<Call | Draft>, why: string): Shown[] {
+  const calls = [...state.calls].filter(([, called]) => gone.has(called));
+  const ends = calls.map(([callId, { agent, name }]) =>
     call(state, { type: "tool.failed", callId, name, code: "withdrawn", message: why, agent }, "failed", {
       error: why,
     }),
   );
-  state.calls.clear();
-  state.blocks.clear();
-  state.drafts.clear();
+  for (const [callId] of calls) state.calls.delete(callId);
+  for (const [block, message] of state.blocks)
+    if (gone.has(state.drafts.get(message)!)) state.blocks.delete(block);
+  for (const [message, draft] of state.drafts) if (gone.has(draft)) state.drafts.delete(message);
   return ends;
 }
 

@@ -62,7 +62,8 @@ export function parseProduced(body: unknown): ProducedEvent[] {
   return events.map((each, index) => {
     try {
       // A producer need not add up its costs: the end of its run may leave them out.
-      const ends = isObject(each) && /^run\.(finished|failed|cancelled)$/.test(String(each.type));
+      const type = isObject(each) && typeof each.type === "string" ? each.type : "";
+      const ends = /^run\.(finished|failed|cancelled)$/.test(type);
       return (ends ? parseEvent({ cost: null, ...each }) && each : parseEvent(each)) as ProducedEvent;
     } catch (error) {
       if (!(error instanceof RunError) || events.length === 1) throw error;

@@ -44,7 +44,7 @@ export function nativeRoutes(context: ProtocolContext): Hono {
   routes.post("/runs", async (c) => {
     const asked = parseStart(await json(c.req.raw));
     const key = c.req.header("idempotency-key");
-    const id = asked.id ?? (key === undefined ? undefined : hashOf(`key\n${key}`));
+    const id = asked.id ?? (key ? hashOf(`key\n${key}`) : undefined);
     const { run, created } = await hub.start({ ...asked, ...(id !== undefined && { id }) });
     const headers = { "runlog-run": run.id, location: `/runs/${run.id}` };
     if (accepts(c.req.header("accept"), "text/event-stream")) {

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { event, type StreamEvent } from "../../events.ts";
 import { logs, START_MS, STEP_MS, toEntries } from "../../testing/logs.ts";
 import { shown, testProtocol } from "../../testing/protocol.ts";
+import { answeredElsewhere, siblingRetried } from "../attempts.fixture.ts";
 import { pydanticDeepView } from "./view.ts";
 
 testProtocol("pydantic-deep", { open: () => pydanticDeepView, golden: "view.golden.txt" });
@@ -105,6 +106,16 @@ describe("the view pydantic-deep", () => {
     const said = say(logs.retried);
     expect(of("tool_end", said)).toEqual([{ tool_name: "search", error: "Too many", tool_call_id: "c-1" }]);
     expect(of("error", said)).toEqual([{ error: "Too many", exception_type: "overloaded" }]);
+  });
+
+  it("tells the result of a call that is answered in another process than it was asked in", () => {
+    expect(of("tool_end", say(answeredElsewhere))).toEqual([
+      { tool_name: "search", result: "found", duration_seconds: 0.001, tool_call_id: "two" },
+    ]);
+  });
+
+  it("leaves the tools of others at work when an agent inside the run is tried again", () => {
+    expect(of("tool_end", say(siblingRetried))).toEqual([]);
   });
 
   it("shows structured output as it grows, and an error that the run survives", () => {

@@ -1,3 +1,4 @@
+import { Attempts } from "../../attempts.ts";
 import type { StoredEntry } from "../../batch.ts";
 import type { EventOf, Input, Json, TerminalEvent, Usage } from "../../events.ts";
 import { addUsage } from "../../summary.ts";
@@ -32,6 +33,7 @@ export const pydanticDeepView: View = {
       usage: undefined,
       cost: 0,
       calls: new Map(),
+      attempts: new Attempts(),
       step: undefined,
       tellsProgress: false,
     };
@@ -49,6 +51,8 @@ interface State {
   cost: number | null;
   /** Names of the tools at work, by call. */
   readonly calls: Map<string, string>;
+  /** Calls that a retry may withdraw. */
+  readonly attempts: Attempts<string>;
   /** A step that ended, of which the next entry says whether its progress is told. */
   step: EventOf<"step.finished"> | undefined;
   /** Whether the run tells its progress itself. */
@@ -75,6 +79,7 @@ function progressBefore(state: State): Said[] {
 }
 
 function showEvent(state: State, { event, at }: StoredEntry): Said[] {
+  const gone = state.attempts.apply(event);
   switch (event.type) {
     case "run.started":
       state.agent = event.agent ?? state.agent;
@@ -92,6 +97,7 @@ function showEvent(state: State, { event, at }: StoredEntry): Said[] {
       return [said("llm_chunk", { text: event.text })];
     case "tool.called":
       state.calls.set(event.callId, event.name);
+      state.attempts.say(event.callId, event);
       return [
         said("tool_start", { tool_name: event.name, args: event.input ?? null, tool_call_id: event.callId }),
       ];
@@ -111,11 +117,11 @@ function showEvent(state: State, { event, at }: StoredEntry): Said[] {
       ];
     case "step.retried":
       return [
-        ...withdrawn(state, event.message),
+        ...withdrawn(state, gone, event.message),
         said("error", { error: event.message, exception_type: event.code }),
       ];
     case "run.resumed":
-      return withdrawn(state, "Another process went on with the run");
+      return withdrawn(state, gone, "Another process went on with the run");
     case "progress": {
       const { iteration, totalTokens, totalCost, maxIterations } = event;
       return [
@@ -150,12 +156,12 @@ function said(event_type: Said["event_type"], data: Said["data"]): Said {
 }
 
 /** Each tool that began ends, also if what the step had done is withdrawn. */
-function withdrawn({ calls }: State, why: string): Said[] {
-  const ends = [...calls].map(([callId, name]) =>
-    said("tool_end", { tool_name: name, error: why, tool_call_id: callId }),
-  );
-  calls.clear();
-  return ends;
+function withdrawn({ calls }: State, gone: readonly string[], why: string): Said[] {
+  return gone.flatMap((callId) => {
+    const name = calls.get(callId);
+    if (!calls.delete(callId)) return [];
+    return [said("tool_end", { tool_name: name ?? "", error: why, tool_call_id: callId })];
+  });
 }
 
 function end({ agent, steps, startedAt }: State, event: TerminalEvent, at: number): Said {

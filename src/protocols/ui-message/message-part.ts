@@ -6,8 +6,6 @@ export type MessagePart = Block | Call | Whole;
 interface Common {
   /** The message of the log that it belongs to. */
   readonly draft?: string | undefined;
-  /** Whether it stays when the attempt under way is withdrawn. */
-  keep: boolean;
 }
 
 /** Text that grows. */

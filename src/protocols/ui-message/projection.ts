@@ -1,3 +1,4 @@
+import { Attempts } from "../../attempts.ts";
 import type { Entry, EventOf, Json, Message, Origin, Part, StreamEvent } from "../../events.ts";
 import type { Chunk, MessageMetadata } from "./chunk.ts";
 import { dataType } from "./data-type.ts";
@@ -43,7 +44,8 @@ export class Projection {
   /** Data parts by type and id; undefined for those out of reach. */
   readonly #data = new Map<string, Whole | undefined>();
   readonly #artifacts = new Map<string, { readonly [name: string]: Json }>();
-  /** Messages of the log: those before the attempt under way, which a retry leaves, and those of it. */
+  readonly #attempts = new Attempts<MessagePart>();
+  /** Messages of the log: those before the step under way, and those of it. */
   readonly #settled = new Set<string>();
   #fresh: string[] = [];
   /** Messages with parts that are out of reach. */
@@ -79,20 +81,16 @@ export class Projection {
   }
 
   #show(event: StreamEvent, seq: number): void {
+    this.#withdraw(new Set(this.#attempts.apply(event)));
     switch (event.type) {
       case "step.started":
-        this.#startStep();
+        this.#startStep(event);
         break;
       case "step.finished":
         this.#finishReason = event.finishReason;
         this.#finishStep();
         break;
-      case "step.retried":
-        this.#withdraw();
-        break;
       case "run.resumed":
-        // Between two steps nothing is open that could be withdrawn.
-        if (this.#inStep) this.#withdraw();
         this.#inStep = false;
         break;
       case "text.started":
@@ -114,7 +112,7 @@ export class Projection {
         this.#growCall(event);
         break;
       case "tool.called":
-        this.#call(event, this.#place(event.messageId));
+        this.#call(event, this.#draft(event.messageId));
         break;
       case "tool.progressed":
         this.#put(
@@ -156,7 +154,7 @@ export class Projection {
         this.#source(event);
         break;
       case "file":
-        this.#file(event, this.#place(undefined), originOf(event));
+        this.#file(event, this.#draft(undefined), event);
         break;
       case "output.delta":
         this.#put("data-output", "output", { value: event.value, complete: event.complete === true }, event);
@@ -200,8 +198,11 @@ export class Projection {
 
   // Steps.
 
-  #startStep(): void {
-    this.#finishStep();
+  #startStep(event: Origin): void {
+    this.#settle();
+    // One inside the step of another is none of the message's: so a retry of the other reaches all of it.
+    if (this.#attempts.besides(event)) return;
+    if (this.#inStep) this.#say({ type: "finish-step" });
     this.#inStep = true;
     // A call whose arguments still come is known to clients only in the step where it began.
     if (this.#parts.some((part) => part.is === "call" && part.state === "streaming")) return;
@@ -221,23 +222,32 @@ export class Projection {
   }
 
   #finishStep(): void {
-    for (const part of this.#parts) part.keep = true;
-    for (const draft of this.#fresh) this.#settled.add(draft);
-    this.#fresh = [];
+    this.#settle();
+    if (this.#attempts.underWay) return;
     if (this.#inStep) this.#say({ type: "finish-step" });
     this.#inStep = false;
   }
 
-  #withdraw(): void {
-    for (const block of this.#blocks.values()) this.#finishBlock(block);
-    this.#blocks.clear();
+  #settle(): void {
+    for (const draft of this.#fresh) this.#settled.add(draft);
     this.#fresh = [];
-    for (const part of this.#parts) {
-      if (part.keep || part.is !== "call") continue;
-      this.#calls.delete(part.callId);
-      for (const [approvalId, call] of this.#approvals) if (call === part) this.#approvals.delete(approvalId);
+  }
+
+  #withdraw(parts: ReadonlySet<MessagePart>): void {
+    if (parts.size === 0) return;
+    for (const part of parts) {
+      if (part.is === "block") {
+        this.#finishBlock(part);
+        if (this.#blocks.get(part.id) === part) this.#blocks.delete(part.id);
+      } else if (part.is === "call") {
+        if (this.#calls.get(part.callId) === part) this.#calls.delete(part.callId);
+        for (const [approvalId, call] of this.#approvals)
+          if (call === part) this.#approvals.delete(approvalId);
+      }
     }
-    if (this.#parts.some((part) => !part.keep)) this.#replace(this.#parts.filter((part) => part.keep));
+    const left = this.#parts.filter((part) => !parts.has(part));
+    this.#fresh = this.#fresh.filter((draft) => left.some((part) => part.draft === draft));
+    if (left.length < this.#parts.length) this.#replace(left);
   }
 
   /** Makes the parts of the open stretch those that are given. */
@@ -255,11 +265,11 @@ export class Projection {
   #startBlock(event: EventOf<"text.started" | "reasoning.started">): void {
     this.#finishBlock(this.#blocks.get(event.id));
     const kind = event.type === "text.started" ? "text" : "reasoning";
-    this.#openBlock(kind, event.id, originOf(event), this.#place(event.messageId));
+    this.#attempts.say(this.#openBlock(kind, event.id, originOf(event), this.#draft(event.messageId)), event);
   }
 
-  #openBlock(kind: Block["kind"], id: string, metadata: Metadata, place: Place): Block {
-    const block: Block = { is: "block", kind, id, metadata, text: "", open: true, ...place };
+  #openBlock(kind: Block["kind"], id: string, metadata: Metadata, draft: string | undefined): Block {
+    const block: Block = { is: "block", kind, id, metadata, text: "", open: true, draft };
     this.#blocks.set(id, block);
     this.#add(block, blockStart(block));
     return block;
@@ -268,8 +278,12 @@ export class Projection {
   #grow({ id, text }: EventOf<"text.delta" | "reasoning.delta">): void {
     let block = this.#blocks.get(id);
     if (!block || text === "") return;
-    if (!block.open)
-      block = this.#openBlock(block.kind, id, block.metadata, { draft: block.draft, keep: block.keep });
+    if (!block.open) {
+      const before = block;
+      block = this.#openBlock(before.kind, id, before.metadata, before.draft);
+      if (this.#attempts.has(before))
+        this.#attempts.say(block, before.metadata.providerMetadata?.runlog ?? {});
+    }
     block.text += text;
     this.#say(blockDelta(block, text));
   }
@@ -285,7 +299,8 @@ export class Projection {
   #startCall(event: EventOf<"tool.started">): void {
     const known = this.#calls.get(event.callId);
     if (known && this.#parts.includes(known)) return;
-    const call = this.#newCall(event, "streaming", { keep: this.#settled.has(event.messageId ?? "") });
+    const call = this.#newCall(event, "streaming", undefined);
+    this.#attempts.say(call, event);
     this.#add(call, callStart(call));
   }
 
@@ -298,7 +313,8 @@ export class Projection {
 
   #call(
     event: Pick<EventOf<"tool.called">, "callId" | "name" | "input" | "agent" | "parent">,
-    place: Place,
+    draft: string | undefined,
+    fresh = true,
   ): Call {
     const { callId, name, input } = event;
     const known = this.#calls.get(callId);
@@ -310,11 +326,14 @@ export class Projection {
       ...originOf(event),
     };
     if (known && known.state !== "ended" && this.#parts.includes(known)) {
-      Object.assign(known, { name, state: "called", args: "", told: [chunk], keep: place.keep });
+      Object.assign(known, { name, state: "called", args: "", told: [chunk] });
+      // Withdrawn with the step that it is made in, not with the one that its arguments began in.
+      if (fresh) this.#attempts.say(known, event);
       this.#say(chunk);
       return known;
     }
-    const call = this.#newCall(event, "called", place);
+    const call = this.#newCall(event, "called", draft);
+    if (fresh) this.#attempts.say(call, event);
     call.told.push(chunk);
     this.#add(call, chunk);
     return call;
@@ -323,7 +342,7 @@ export class Projection {
   #newCall(
     event: Pick<EventOf<"tool.started">, "callId" | "name" | "agent" | "parent">,
     state: Call["state"],
-    place: Place,
+    draft: string | undefined,
   ): Call {
     const { callId, name } = event;
     const call: Call = {
@@ -335,7 +354,7 @@ export class Projection {
       args: "",
       asked: false,
       told: [],
-      ...place,
+      draft,
     };
     this.#calls.set(callId, call);
     return call;
@@ -352,7 +371,7 @@ export class Projection {
 
   #ask(event: EventOf<"approval.requested">): void {
     const { approvalId, callId, reason } = event;
-    const call = this.#calls.get(callId) ?? this.#call(event, this.#place(undefined));
+    const call = this.#calls.get(callId) ?? this.#call(event, this.#draft(undefined));
     // A part holds one question at a time.
     for (const [id, each] of this.#approvals) if (each === call) this.#approvals.delete(id);
     this.#approvals.set(approvalId, call);
@@ -388,14 +407,17 @@ export class Projection {
     if (message.role !== "assistant") return;
     const { id } = message;
     const streamed = this.#parts.filter((part) => part.draft === id);
-    const isNew = streamed.length === 0 && !this.#sealed.has(id);
-    if (isNew && !this.#settled.has(id) && !this.#fresh.includes(id)) this.#fresh.push(id);
-    const place = this.#place(id);
-    const texts = textBlocks(message, place, originOf(origin));
+    const sealed = this.#sealed.has(id);
+    const isNew = streamed.length === 0 && !sealed;
+    // What stands for something that is settled is settled too.
+    const fresh = !sealed && streamed.every((part) => this.#attempts.has(part));
+    this.#draft(id);
+    const texts = textBlocks(message, originOf(origin));
+    if (fresh) for (const block of texts) this.#attempts.say(block, origin);
     if (isNew) for (const block of texts) this.#addWhole(block);
-    else if (!this.#sealed.has(id) && textOf(streamed) !== textOf(texts)) this.#correct(streamed, texts);
+    else if (!sealed && textOf(streamed) !== textOf(texts)) this.#correct(streamed, texts);
     for (const [index, part] of message.parts.entries())
-      this.#rest(part, `${id}/${index}`, isNew, place, origin);
+      this.#rest(part, { id, index, isNew, fresh }, origin);
   }
 
   /** A message that says another text than was streamed for it, as one that was redacted. */
@@ -409,30 +431,37 @@ export class Projection {
   }
 
   /** What a message holds beside its text, unless it was shown as it came. */
-  #rest(part: Part, partId: string, isNew: boolean, place: Place, origin: Origin): void {
+  #rest(part: Part, place: Place, origin: Origin): void {
+    const { id: draft, isNew, fresh } = place;
+    const partId = `message:${draft}/${place.index}`;
     switch (part.type) {
-      case "reasoning":
+      case "reasoning": {
         if (!isNew) return;
-        this.#addWhole({
+        const metadata = originOf(origin);
+        const { text } = part;
+        const block: Block = {
           is: "block",
           kind: "reasoning",
-          id: `message:${partId}`,
-          metadata: originOf(origin),
-          text: part.text,
+          id: partId,
+          metadata,
+          text,
           open: false,
-          ...place,
-        });
+          draft,
+        };
+        if (fresh) this.#attempts.say(block, origin);
+        this.#addWhole(block);
         break;
+      }
       case "file":
-        this.#file(part, place, originOf(origin));
+        this.#file(part, draft, origin, fresh);
         break;
       case "data":
-        this.#put(dataType(part.name ?? "data"), `message:${partId}`, part.data, {});
+        this.#put(dataType(part.name ?? "data"), partId, part.data, {});
         break;
       case "tool": {
         const { callId, name, input, output, error } = part;
         if (this.#calls.has(callId)) return;
-        this.#call({ callId, name, input, ...fieldsOf(origin) }, place);
+        this.#call({ callId, name, input, ...fieldsOf(origin) }, draft, fresh);
         if (error !== undefined) {
           this.#endCall(callId, { type: "tool-output-error", toolCallId: callId, errorText: error });
         } else if (output !== undefined) {
@@ -453,7 +482,7 @@ export class Projection {
       return [{ type: "file", mediaType, url, ...(name !== undefined && { filename: name }) }];
     });
     if (parts.length === 0) return;
-    this.#addWhole({ is: "whole", chunk: { type: "steering-message", id: message.id, parts }, keep: true });
+    this.#addWhole({ is: "whole", chunk: { type: "steering-message", id: message.id, parts } });
   }
 
   // Things.
@@ -471,10 +500,12 @@ export class Projection {
             ...(filename !== undefined && { filename }),
             ...originOf(event),
           };
-    this.#addWhole({ is: "whole", chunk, keep: false });
+    const part: Whole = { is: "whole", chunk };
+    this.#attempts.say(part, event);
+    this.#addWhole(part);
   }
 
-  #file(file: FileLike, place: Place, metadata: Metadata): void {
+  #file(file: FileLike, draft: string | undefined, origin: Origin, fresh = true): void {
     const url = urlOf(file);
     if (url === undefined) return;
     // A message tells again of the files that came before it.
@@ -482,8 +513,10 @@ export class Projection {
       this.#parts.some((part) => part.is === "whole" && part.chunk.type === "file" && part.chunk.url === url)
     )
       return;
-    const chunk: Chunk = { type: "file", mediaType: file.mediaType, url, ...metadata };
-    this.#addWhole({ is: "whole", chunk, ...place });
+    const chunk: Chunk = { type: "file", mediaType: file.mediaType, url, ...originOf(origin) };
+    const part: Whole = { is: "whole", chunk, draft };
+    if (fresh) this.#attempts.say(part, origin);
+    this.#addWhole(part);
   }
 
   #artifact(event: EventOf<"artifact">): void {
@@ -511,7 +544,7 @@ export class Projection {
       this.#say(chunk);
       return;
     }
-    const part: Whole = { is: "whole", chunk, keep: true, key };
+    const part: Whole = { is: "whole", chunk, key };
     this.#data.set(key, part);
     this.#addWhole(part);
   }
@@ -526,7 +559,7 @@ export class Projection {
     }
     if (event.type === "run.finished" && event.output !== undefined)
       this.#put("data-output", "output", { value: event.output, complete: true }, {});
-    if (this.#inStep) this.#finishStep();
+    if (this.#inStep) this.#say({ type: "finish-step" });
     this.#ended = true;
     const metadata: MessageMetadata = {
       run: this.#run,
@@ -545,12 +578,11 @@ export class Projection {
     else this.#say({ type: "abort", ...(event.reason !== undefined && { reason: event.reason }) });
   }
 
-  /** The message of the log that something belongs to, and whether a retry leaves it there. */
-  #place(id: string | undefined): Place {
+  /** The message of the log that something belongs to. */
+  #draft(id: string | undefined): string {
     const draft = id ?? this.#fresh.at(-1) ?? `${this.#settled.size} without an id`;
-    const keep = this.#settled.has(draft);
-    if (!keep && !this.#fresh.includes(draft)) this.#fresh.push(draft);
-    return { draft, keep };
+    if (!this.#settled.has(draft) && !this.#fresh.includes(draft)) this.#fresh.push(draft);
+    return draft;
   }
 
   #addWhole(part: MessagePart): void {
@@ -567,7 +599,15 @@ export class Projection {
   }
 }
 
-type Place = Pick<MessagePart, "draft" | "keep">;
+/** Where a part of a whole message stands: the message's id, and its place in it. */
+interface Place {
+  readonly id: string;
+  readonly index: number;
+  /** Whether nothing of the message was there before. */
+  readonly isNew: boolean;
+  /** Whether it may yet be withdrawn. */
+  readonly fresh: boolean;
+}
 type Steering = Extract<Chunk, { type: "steering-message" }>["parts"][number];
 
 /** Who spoke, if not the run's own agent, as fields. */
@@ -598,7 +638,7 @@ function idOf(data: Json): string | undefined {
   return typeof id === "string" ? id : undefined;
 }
 
-function textBlocks({ id, parts }: Message, place: Place, metadata: Metadata): Block[] {
+function textBlocks({ id, parts }: Message, metadata: Metadata): Block[] {
   return parts.flatMap((part, index): Block[] =>
     part.type === "text"
       ? [
@@ -609,7 +649,7 @@ function textBlocks({ id, parts }: Message, place: Place, metadata: Metadata): B
             metadata,
             text: part.text,
             open: false,
-            ...place,
+            draft: id,
           },
         ]
       : [],

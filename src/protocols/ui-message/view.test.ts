@@ -8,6 +8,7 @@ import { logs, toEntries } from "../../testing/logs.ts";
 import { RUN, shown, testProtocol } from "../../testing/protocol.ts";
 import { randomRuns } from "../../testing/random-runs.ts";
 import type { ViewMessage } from "../../view.ts";
+import { resumedAfterHelp, retriedAfterHelp, siblingRetried } from "../attempts.fixture.ts";
 import { readMessage } from "./chat.ts";
 import { uiMessageView } from "./view.ts";
 
@@ -149,6 +150,57 @@ describe("the UI message view", () => {
       { type: "steering-message", id: "u", parts: [{ type: "text", text: "Shorter" }] },
       { type: "text", text: "Second.", state: "done" },
     ]);
+  });
+
+  const stateOf = (part: UIMessage["parts"][number]) => {
+    if (part.type === "text") return part.text;
+    return "state" in part ? part.state : part.type;
+  };
+
+  it("[F84] takes back what an agent inside the run said, and leaves what another one says and asks", async () => {
+    expect((await readAll(siblingRetried)).parts.map(stateOf)).toEqual([
+      "step-start",
+      "input-available",
+      "input-available",
+      "Right still",
+      "approval-requested",
+    ]);
+  });
+
+  it("[F84] takes back all of an attempt, its questions too, if an agent inside it was done before", async () => {
+    for (const events of [retriedAfterHelp, resumedAfterHelp]) {
+      expect((await readAll(events)).parts.map(stateOf)).toEqual(["step-start", "Right"]);
+    }
+  });
+
+  it("[F84] takes back a question that was asked for the same message in a step before", async () => {
+    const called = { callId: "c", name: "rm", input: {} };
+    const { parts } = await readAll([
+      started,
+      event.stepStarted({ step: 1 }),
+      ...say("1", "First.", "m"),
+      event.stepFinished({ step: 1, finishReason: "stop", usage: null, cost: null }),
+      event.stepStarted({ step: 2 }),
+      event.toolCalled({ ...called, messageId: "m" }),
+      event.approvalRequested({ ...called, approvalId: "a" }),
+      event.stepRetried({ step: 2, attempt: 1, code: "overloaded", message: "Busy" }),
+    ]);
+    expect(parts.map(stateOf)).toEqual(["step-start", "First.", "step-start"]);
+  });
+
+  it("[F84] takes back the question about a call whose arguments began in a step before", async () => {
+    const called = { callId: "c", name: "rm", input: {} };
+    const { parts } = await readAll([
+      started,
+      event.stepStarted({ step: 1 }),
+      event.toolStarted({ callId: "c", name: "rm" }),
+      event.stepFinished({ step: 1, finishReason: "stop", usage: null, cost: null }),
+      event.stepStarted({ step: 2 }),
+      event.toolCalled(called),
+      event.approvalRequested({ ...called, approvalId: "a" }),
+      event.stepRetried({ step: 2, attempt: 1, code: "overloaded", message: "Busy" }),
+    ]);
+    expect(parts.map(stateOf)).toEqual(["step-start"]);
   });
 
   it("shows a message in place of what was streamed for it, where they differ", async () => {

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { event, type StreamEvent } from "../../events.ts";
 import { logs, toEntries } from "../../testing/logs.ts";
 import { RUN, shown, testProtocol } from "../../testing/protocol.ts";
+import { answeredElsewhere, messageAfterHelp, siblingRetried } from "../attempts.fixture.ts";
 import { vibexView } from "./view.ts";
 
 const open = () => vibexView({ run: RUN });
@@ -44,6 +45,22 @@ testProtocol("vibex", {
 });
 
 describe("the view vibex", () => {
+  it("tells the result of a call that is answered in another process than it was asked in", () => {
+    expect(of("tool_call_result", answeredElsewhere)).toEqual([
+      { tool_call_id: "two", tool_name: "search", result: "found", is_error: false },
+    ]);
+  });
+
+  it("leaves the texts and calls of others when an agent inside the run is tried again", () => {
+    const end = event.runFinished({ cost: 0 });
+    expect(of("tool_call_result", siblingRetried)).toEqual([]);
+    expect(of("message", [...siblingRetried, end]).map(({ content }) => content)).toEqual(["Right still"]);
+  });
+
+  it("says a text once whose message comes after an agent inside the step was done", () => {
+    expect(of("message", messageAfterHelp).map(({ content }) => content)).toEqual(["Once"]);
+  });
+
   it("[F30] shows any run: updates, statuses, chunks, messages, and tools by call id, in VibeX's payloads", () => {
     const agent = { agent_id: "assistant" };
     const weather = { tool_call_id: "c-1", tool_name: "weather" };

@@ -1,5 +1,6 @@
+import { Attempts } from "../../attempts.ts";
 import type { StoredEntry } from "../../batch.ts";
-import type { EventType, Json, JsonObject, StreamEvent } from "../../events.ts";
+import type { EventType, Json, JsonObject, Origin, StreamEvent } from "../../events.ts";
 import type { View } from "../../view.ts";
 import { eventName } from "./event-name.ts";
 import { type Call, type Context, lastChunk, messagePayload, payload } from "./payload.ts";
@@ -57,6 +58,7 @@ export function vibexView({ run }: VibexOptions): View {
         calls: new Map(),
         blocks: new Map(),
         drafts: new Map(),
+        attempts: new Attempts(),
       };
       return (entry) =>
         show(state, entry).map(([event, data]) => ({ event, data: JSON.stringify(data ?? null) }));
@@ -73,9 +75,23 @@ interface State {
   /** From 0 to 100, as far as the run told it. */
   progress: number;
   readonly calls: Map<string, Call>;
-  readonly blocks: Map<string, { readonly messageId: string; text: string }>;
+  readonly blocks: Map<string, Block>;
   /** Texts of which chunks were shown, and neither a last one nor a whole message. */
-  readonly drafts: Map<string, { text: string; interrupted: boolean }>;
+  readonly drafts: Map<string, Draft>;
+  /** What a retry may withdraw. */
+  readonly attempts: Attempts<Call | Block | Draft>;
+}
+
+interface Block {
+  readonly messageId: string;
+  readonly by: Origin;
+  text: string;
+}
+
+interface Draft {
+  readonly by: Origin;
+  text: string;
+  interrupted: boolean;
 }
 
 /** A name and a payload of VibeX. */
@@ -86,12 +102,13 @@ function show(state: State, entry: StoredEntry): Shown[] {
   const { vibex } = event as SentByVibex;
   // Null too was written by a sender.
   const sent = typeof vibex === "object";
+  const gone = new Set(state.attempts.apply(event));
   take(state, event, sent);
   const context = contextOf(state, entry);
   const shown = sent
     ? asSent(event, vibex, context)
-    : [...messagesBefore(state, event, entry.at), ...asShown(state, event, context)];
-  leave(state, event);
+    : [...messagesBefore(state, event, gone, entry.at), ...asShown(state, event, context)];
+  leave(state, event, gone);
   return shown;
 }
 
@@ -155,15 +172,20 @@ function take(state: State, event: StreamEvent, sent: boolean): void {
       if (event.fraction !== undefined) state.progress = Math.round(event.fraction * 100);
       break;
     case "text.started":
-    case "reasoning.started":
-      state.blocks.set(event.id, { messageId: event.messageId ?? event.id, text: "" });
+    case "reasoning.started": {
+      const block = { messageId: event.messageId ?? event.id, by: event, text: "" };
+      state.blocks.set(event.id, block);
+      state.attempts.say(block, event);
       break;
+    }
     case "text.delta": {
       const block = state.blocks.get(event.id);
       if (sent || state.own || !block) break;
-      const draft = state.drafts.get(block.messageId) ?? { text: "", interrupted: false };
+      const known = state.drafts.get(block.messageId);
+      const draft = known ?? { by: block.by, text: "", interrupted: false };
       draft.text += event.text;
       state.drafts.set(block.messageId, draft);
+      if (!known) state.attempts.say(draft, block.by);
       break;
     }
     case "text.finished": {
@@ -176,19 +198,19 @@ function take(state: State, event: StreamEvent, sent: boolean): void {
       if (block) block.text += event.text;
       break;
     }
-    case "tool.called":
-      state.calls.set(event.callId, {
-        agent: event.agent ?? state.agent,
-        name: event.name,
-        input: event.input,
-      });
+    case "tool.called": {
+      const call = { agent: event.agent ?? state.agent, name: event.name, input: event.input };
+      state.calls.set(event.callId, call);
+      state.attempts.say(call, event);
       break;
+    }
     default:
   }
 }
 
 /** What the event has ended, once it was shown. */
-function leave({ blocks, calls, drafts }: State, event: StreamEvent): void {
+function leave({ blocks, calls, drafts }: State, event: StreamEvent, gone: Withdrawn): void {
+  if (gone.size > 0) for (const map of [blocks, calls, drafts]) dropFrom(map, gone);
   switch (event.type) {
     case "text.finished":
     case "reasoning.finished":
@@ -198,18 +220,18 @@ function leave({ blocks, calls, drafts }: State, event: StreamEvent): void {
     case "tool.failed":
       calls.delete(event.callId);
       break;
-    case "step.retried":
-    case "run.resumed":
-      blocks.clear();
-      calls.clear();
-      drafts.clear();
-      break;
     default:
   }
 }
 
+type Withdrawn = ReadonlySet<Call | Block | Draft>;
+
+function dropFrom(map: Map<string, Call | Block | Draft>, gone: Withdrawn): void {
+  for (const [id, each] of map) if (gone.has(each)) map.delete(id);
+}
+
 /** The ends of what was streamed, which an event is the sign of: a last chunk, and the whole message. */
-function messagesBefore(state: State, event: StreamEvent, at: number): Shown[] {
+function messagesBefore(state: State, event: StreamEvent, gone: Withdrawn, at: number): Shown[] {
   const { drafts, blocks } = state;
   const end = (id: string, error?: string): Shown => ["stream_chunk", lastChunk(id, { at }, error)];
   switch (event.type) {
@@ -217,24 +239,32 @@ function messagesBefore(state: State, event: StreamEvent, at: number): Shown[] {
       return drafts.delete(event.message.id) ? [end(event.message.id)] : [];
     case "text.finished":
       // A block of no message is whole now; of others the message itself may still come.
-      return blocks.get(event.id)?.messageId === event.id ? messagesLeft(state, at, event.id) : [];
+      return blocks.get(event.id)?.messageId === event.id
+        ? messagesLeft(state, at, ([id]) => id === event.id)
+        : [];
     case "step.started":
     case "step.finished":
+      // Within a step of somebody else, whole messages may still come.
+      return messagesLeft(state, at, ([, { by }]) => state.attempts.bounds(event, by));
     case "run.finished":
     case "run.failed":
     case "run.cancelled":
       return messagesLeft(state, at);
     case "step.retried":
-      return withdrawn(state, event.message, at);
+      return withdrawn(state, gone, event.message, at);
     case "run.resumed":
-      return withdrawn(state, "Another process went on with the run", at);
+      return withdrawn(state, gone, "Another process went on with the run", at);
     default:
       return [];
   }
 }
 
-function messagesLeft({ drafts }: State, at: number, only?: string): Shown[] {
-  const left = [...drafts].filter(([id]) => only === undefined || id === only);
+function messagesLeft(
+  { drafts }: State,
+  at: number,
+  only: (draft: [string, Draft]) => boolean = () => true,
+): Shown[] {
+  const left = [...drafts].filter(only);
   return left.flatMap(([id, { text, interrupted }]): Shown[] => {
     drafts.delete(id);
     const message = messagePayload({ id, role: "assistant", parts: [{ type: "text", text }] }, { at });
@@ -246,10 +276,12 @@ function messagesLeft({ drafts }: State, at: number, only?: string): Shown[] {
 }
 
 /** Texts and calls of an attempt that is withdrawn end with an error. */
-function withdrawn({ drafts, calls }: State, why: string, at: number): Shown[] {
+function withdrawn({ drafts, calls }: State, gone: Withdrawn, why: string, at: number): Shown[] {
+  const texts = [...drafts].filter(([, draft]) => gone.has(draft));
+  const ended = [...calls].filter(([, call]) => gone.has(call));
   return [
-    ...[...drafts.keys()].map((id): Shown => ["stream_chunk", lastChunk(id, { at }, why)]),
-    ...[...calls].map(
+    ...texts.map(([id]): Shown => ["stream_chunk", lastChunk(id, { at }, why)]),
+    ...ended.map(
       ([callId, { name }]): Shown => [
         "tool_call_result",
         {

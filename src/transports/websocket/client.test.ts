@@ -237,6 +237,26 @@ describe("losing the connection", () => {
     client.close();
   });
 
+  it("fails what it is used for where no socket can be made, first or again", async () => {
+    const refused = new SyntaxError("Insecure");
+    const sockets = [new FakeSocket()];
+    const open = () => {
+      const socket = sockets.shift();
+      if (!socket) throw refused;
+      return socket;
+    };
+    const [first] = sockets;
+    const { client } = scene({ open });
+    const { done } = collect(client.follow("r1"));
+    await settle();
+    first!.open();
+    first!.ends();
+    await expect(done).rejects.toMatchObject({ name: "SocketClosedError", cause: refused });
+    const again = collect(client.follow("r1")).done;
+    await expect(again).rejects.toMatchObject({ name: "SocketClosedError", cause: refused });
+    await expect(client.start({ input: "x" })).rejects.toMatchObject({ cause: refused });
+  });
+
   it("gives up after as many attempts as it was told", async () => {
     const { client, sockets } = scene({ maxAttempts: 2 });
     const { done } = collect(client.follow("r1"));

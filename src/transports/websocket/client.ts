@@ -279,7 +279,13 @@ export class SocketClient implements Disposable {
   #connect(): void {
     if (this.#connection) return;
     const open = this.#options.open ?? openSocket;
-    const socket = open(this.#url, this.#options.token);
+    let socket: ClientSocket;
+    try {
+      socket = open(this.#url, this.#options.token);
+    } catch (cause) {
+      this.#fail(new SocketClosedError(`Cannot open a socket to ${this.#url}`, { cause }));
+      return;
+    }
     const connection = new AbortController();
     this.#connection = connection;
     this.#socket = socket;

@@ -203,7 +203,7 @@ describe("Hub.start", () => {
     );
     const { run } = await hub.start({ input: "x" });
     expect(await run.ended()).toMatchObject({ status: "failed" });
-    expect((await warned).message).toBe("onError threw: The logger is broken");
+    expect((await warned).message).toBe("A listener threw: The logger is broken");
   });
 });
 

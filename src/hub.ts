@@ -1,10 +1,11 @@
 import { type AgentFunction, type AgentInfo, type AgentLike, type RunLimits, toAgent } from "./agent.ts";
 import { formatCursor, type Producer } from "./batch.ts";
 import { deleteRun } from "./delete-run.ts";
-import { messageOf, RunError } from "./errors.ts";
+import { RunError } from "./errors.ts";
 import type { Entry, Input, InputEvent, JsonObject, Message, StreamEvent } from "./events.ts";
 import { SCHEMA_VERSION } from "./events.ts";
 import { Execution, type ExecutionHost } from "./execution.ts";
+import { harmless } from "./harmless.ts";
 import { hashOf, newHolder, newId } from "./internal/id.ts";
 import { wait } from "./internal/wait.ts";
 import { toJson } from "./json.ts";
@@ -101,6 +102,7 @@ export class Hub implements AsyncDisposable {
   readonly #limitsOf: ReadonlyMap<AgentLike, RunLimits>;
   readonly #writing: WriterOptions;
   readonly #host: ExecutionHost;
+  readonly #report: (error: unknown, run: string) => void;
   readonly #producers: Producers;
   readonly #lease: Lease;
   readonly #sweeper: Sweeper | undefined;
@@ -116,6 +118,7 @@ export class Hub implements AsyncDisposable {
     const { leaseMs = LEASE_MS } = options;
     this.store = options.store;
     this.#options = options;
+    this.#report = harmless(options.onError);
     this.#limits = limitsFrom(defaultLimits, options.limits);
     this.#writing = {
       holder: this.holder,
@@ -605,15 +608,6 @@ export class Hub implements AsyncDisposable {
     await working?.done;
     if ((await this.store.tail(id)).seq === 0) return;
     await (await this.#open(id)).end(({ totals }) => ({ type: "run.failed", ...logLost, ...totals }));
-  }
-
-  #report(error: unknown, run: string): void {
-    try {
-      this.#options.onError?.(error, run);
-    } catch (other) {
-      // What is told of a trouble must not be another one: a run would be left without an end.
-      process.emitWarning(`onError threw: ${messageOf(other)}`, "RunlogWarning");
-    }
   }
 }
 

@@ -1,5 +1,6 @@
 import { Hono } from "hono";
 import { RunError } from "../errors.ts";
+import { harmless } from "../harmless.ts";
 import type { Hub } from "../hub.ts";
 import type { ProtocolContext } from "../protocol.ts";
 import { a2aRoutes } from "../protocols/a2a/routes.ts";
@@ -12,7 +13,6 @@ import { vibexRoutes } from "../protocols/vibex/routes.ts";
 import { sseDefaults, sseResponse } from "../transports/sse/server.ts";
 import { readJson, readText } from "./body.ts";
 import { authorized, corsHeaders, type GuardOptions, guard } from "./guard.ts";
-import { harmless } from "./harmless.ts";
 import { homePage } from "./home.ts";
 import { problem } from "./problem.ts";
 import { views } from "./views.ts";

@@ -28,7 +28,7 @@ POST   /chat                {input, stream}
 POST   /                    A2A, 1.0 and 0.3; the card is at /.well-known/agent-card.json, REST under /a2a
 POST   /api/chat            useChat of the AI SDK; GET /api/chat/:id and /stream, POST .../stop
 POST   /ag-ui               AG-UI; who comes late: GET /ag-ui/:thread
-WS     /ws                  the subprotocol runlog.1 for any number of runs; without one {"text"}
+WS     /ws                  the subprotocol runlog.1 for up to 64 runs; without one {"text"}
 GET    /tasks/:id/stream    as AgentX's clients know it; /projects/:id/stream as VibeX's
 GET    /agents
 GET    /health

@@ -103,7 +103,7 @@ interface Pending {
 }
 
 /**
- * Follows any number of runs over one WebSocket, and sends to them. A lost connection is made again, and each run
+ * Follows up to 64 runs over one WebSocket, and sends to them. A lost connection is made again, and each run
  * goes on after the last frame that came: nothing is left out and nothing comes twice. Connects when it is first
  * used, and stays connected until it is closed; closing it does nothing to the runs.
  */

@@ -9,6 +9,7 @@ import {
   type StreamEvent,
   type TerminalEvent,
 } from "./events.ts";
+import { retryDelay } from "./internal/retry-delay.ts";
 import { wait } from "./internal/wait.ts";
 import { exceeded, overLimit } from "./limits.ts";
 import { Summary } from "./summary.ts";
@@ -16,9 +17,6 @@ import type { Writer } from "./writer.ts";
 
 /** How long an agent that was aborted may take to return before the run ends without it. */
 const GRACE_MS = 2_000;
-/** Between two tries to read a log, in ms: at first, and at most. */
-const FIRST_RETRY_MS = 20;
-const RETRY_MS = 2_000;
 
 /** Who puts agents to work: the same for all of a process. */
 export interface ExecutionHost {
@@ -115,13 +113,13 @@ export class Execution {
   /** The log so far. A store that cannot be read is waited for, unless the agent is to stop. */
   async #read(): Promise<readonly Entry[]> {
     const { log } = this.writer;
-    for (let delay = FIRST_RETRY_MS; ; delay = Math.min(delay * 2, RETRY_MS)) {
+    for (let failed = 0; ; failed++) {
       try {
         return await log.entries();
       } catch (error) {
         if ((error instanceof RunError && !error.retry) || this.#abort.signal.aborted) throw error;
         this.#host.onError(error, log.run);
-        await wait(delay, this.#abort.signal);
+        await wait(retryDelay(failed), this.#abort.signal);
       }
     }
   }

@@ -124,6 +124,20 @@ const turns = async (count = 20) => {
   for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve));
 };
 
+/** A run with two entries, of which its one viewer has read only the first. */
+async function oneNotReading() {
+  const store = memoryStore();
+  const show = audience(store);
+  const append = appender(store);
+  await append(say("a"));
+  const slow = show();
+  await turns();
+  slow.pause();
+  await append(say("b"));
+  await turns();
+  return { store, show, append, slow };
+}
+
 describe("LiveViewer", () => {
   it("[F50] shows what was, then what comes, and once it is stopped what there is by then", async () => {
     const { viewer, append, outlet, ended } = await viewing(5);
@@ -162,15 +176,7 @@ describe("LiveViewer", () => {
   it.each([["shorter", 1] as const, ["longer", 9] as const])(
     "shows all the run that has the name of a deleted one, though somebody did not read then, a %s one",
     async (_, count) => {
-      const store = memoryStore();
-      const show = audience(store);
-      const append = appender(store);
-      await append(say("a"));
-      const slow = show();
-      await turns();
-      slow.pause();
-      await append(say("b"));
-      await turns();
+      const { store, show, append, slow } = await oneNotReading();
       // More than it reads, so that it leaves the channel; and then the end, which it does not hear of.
       await append(say("c"), finished);
       await turns();
@@ -197,15 +203,7 @@ describe("LiveViewer", () => {
   );
 
   it("shows a run once the store is well again, though somebody did not read when it failed", async () => {
-    const store = memoryStore();
-    const show = audience(store);
-    const append = appender(store);
-    await append(say("a"));
-    const slow = show();
-    await turns();
-    slow.pause();
-    await append(say("b"));
-    await turns();
+    const { store, show, slow } = await oneNotReading();
     const read = vi.spyOn(store, "read").mockRejectedValue(new Error("gone"));
     // A batch that does not continue what is known has to be read.
     await store.delete("r", await store.tail("r"));

@@ -175,7 +175,7 @@ export class Summary {
 
   /** Keeps in mind that something was opened in a step that is under way. */
   #say(what: string, event: Origin): void {
-    if (this.#steps.size > 0) this.#attempts?.say(what, event);
+    if (this.#attempts?.underWay) this.#attempts.say(what, event);
   }
 
   #withdraw(what: string): void {

@@ -1,6 +1,7 @@
 import { openBatch, type Producer, type StoredEntry, sealBatch } from "./batch.ts";
 import { RunError } from "./errors.ts";
 import { isTerminal, type StreamEvent, type TerminalEvent } from "./events.ts";
+import { retryDelay } from "./internal/retry-delay.ts";
 import { wait } from "./internal/wait.ts";
 import { cutOutput, toJson } from "./json.ts";
 import { EMPTY, type Log, pollMsOf } from "./log.ts";
@@ -14,9 +15,6 @@ const AHEAD_EVENTS = 256;
 const AHEAD_BYTES = 64 * 1024;
 /** Deltas of one block that wait for the same commit become one, up to this many characters. */
 const MERGED_CHARS = 16 * 1024;
-/** Between two tries of an append that the store refused: at most, and at first. */
-const RETRY_MS = 2_000;
-const FIRST_RETRY_MS = 20;
 
 /** The same for all writers of a process. */
 export interface WriterOptions {
@@ -454,7 +452,7 @@ export class Writer {
    */
   async #commit(draft: (at: number) => Draft, patient: boolean): Promise<number> {
     const by = `${this.#options.holder}.${(appends++).toString(36)}`;
-    let delay = FIRST_RETRY_MS;
+    let failed = 0;
     while (true) {
       // Also after a refusal: what was read then may have been the end.
       if (this.#closed) throw this.#closed;
@@ -480,8 +478,7 @@ export class Writer {
         if (landed !== undefined) return landed;
         if (!patient) throw error;
         this.#options.onTrouble?.(error, this.log.run);
-        await wait(delay);
-        delay = Math.min(delay * 2, RETRY_MS);
+        await wait(retryDelay(failed++));
       }
     }
   }
